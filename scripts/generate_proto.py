@@ -10,6 +10,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+from google.rpc import status_pb2
 from grpc_tools import protoc
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -23,7 +24,7 @@ def proto_files() -> list[str]:
 
 def includes() -> list[str]:
     """Include flags: our own files, protoc's well-known types, the google.rpc ones."""
-    google_rpc = Path(str(resources.files("google.rpc"))).parent.parent
+    google_rpc = Path(status_pb2.__file__).parent.parent.parent
     well_known = Path(str(resources.files("grpc_tools"))) / "_proto"
     return [f"-I{PROJECT / 'proto'}", f"-I{well_known}", f"-I{google_rpc}"]
 

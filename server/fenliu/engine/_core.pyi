@@ -4,7 +4,6 @@ This file states the signatures once; `fenliu.engine._core` (Rust) and `fenliu.e
 both match it. What each call means byte by byte is written in docs/engine.md.
 """
 
-from collections.abc import Sequence
 from typing import TypeAlias, final
 
 CORE: str
@@ -94,5 +93,3 @@ class Engine:
 
 def partition_of(shop_id: str, partitions: int) -> int:
     """The partition a shop belongs to: CRC-32C of the id's UTF-8 bytes modulo `partitions`."""
-
-__all__: Sequence[str]

@@ -1,0 +1,1 @@
+"""The engine: the whole state of each shop and every rule of dispatch, as a pure state machine."""

@@ -1,0 +1,1 @@
+"""The engine's own messages, generated from proto/fenliu/engine/v1 (`make proto`)."""

@@ -1,0 +1,1 @@
+"""The public API, generated from proto/fenliu/v1 (`make proto`)."""

@@ -1,0 +1,304 @@
+from fenliu.v1 import shop_pb2 as _shop_pb2
+from fenliu.v1 import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ReportGrain(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPORT_GRAIN_UNSPECIFIED: _ClassVar[ReportGrain]
+    REPORT_GRAIN_HOUR: _ClassVar[ReportGrain]
+    REPORT_GRAIN_DAY: _ClassVar[ReportGrain]
+    REPORT_GRAIN_WINDOW: _ClassVar[ReportGrain]
+
+class ReportSubject(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPORT_SUBJECT_UNSPECIFIED: _ClassVar[ReportSubject]
+    REPORT_SUBJECT_AGENT: _ClassVar[ReportSubject]
+    REPORT_SUBJECT_GROUP: _ClassVar[ReportSubject]
+    REPORT_SUBJECT_SHOP: _ClassVar[ReportSubject]
+
+class KpiState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KPI_STATE_UNSPECIFIED: _ClassVar[KpiState]
+    KPI_STATE_KNOWN: _ClassVar[KpiState]
+    KPI_STATE_UNDEFINED: _ClassVar[KpiState]
+    KPI_STATE_NOT_YET_KNOWN: _ClassVar[KpiState]
+
+class ImbalanceCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IMBALANCE_CAUSE_UNSPECIFIED: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_ONLINE_TIME: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_TIME_SLOT: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_WEIGHT: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_GROUPS: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_RECENT_CONTACTS: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_PROXY: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_BUSYNESS: _ClassVar[ImbalanceCause]
+    IMBALANCE_CAUSE_REST: _ClassVar[ImbalanceCause]
+REPORT_GRAIN_UNSPECIFIED: ReportGrain
+REPORT_GRAIN_HOUR: ReportGrain
+REPORT_GRAIN_DAY: ReportGrain
+REPORT_GRAIN_WINDOW: ReportGrain
+REPORT_SUBJECT_UNSPECIFIED: ReportSubject
+REPORT_SUBJECT_AGENT: ReportSubject
+REPORT_SUBJECT_GROUP: ReportSubject
+REPORT_SUBJECT_SHOP: ReportSubject
+KPI_STATE_UNSPECIFIED: KpiState
+KPI_STATE_KNOWN: KpiState
+KPI_STATE_UNDEFINED: KpiState
+KPI_STATE_NOT_YET_KNOWN: KpiState
+IMBALANCE_CAUSE_UNSPECIFIED: ImbalanceCause
+IMBALANCE_CAUSE_ONLINE_TIME: ImbalanceCause
+IMBALANCE_CAUSE_TIME_SLOT: ImbalanceCause
+IMBALANCE_CAUSE_WEIGHT: ImbalanceCause
+IMBALANCE_CAUSE_GROUPS: ImbalanceCause
+IMBALANCE_CAUSE_RECENT_CONTACTS: ImbalanceCause
+IMBALANCE_CAUSE_PROXY: ImbalanceCause
+IMBALANCE_CAUSE_BUSYNESS: ImbalanceCause
+IMBALANCE_CAUSE_REST: ImbalanceCause
+
+class Window(_message.Message):
+    __slots__ = ("start_ms", "end_ms")
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    start_ms: int
+    end_ms: int
+    def __init__(self, start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
+
+class ExplainDecisionRequest(_message.Message):
+    __slots__ = ("shop_id", "decision_id", "why_not_agent_id")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    WHY_NOT_AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    decision_id: str
+    why_not_agent_id: str
+    def __init__(self, shop_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., why_not_agent_id: _Optional[str] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("agent_id", "status", "weight", "awaiting", "effective_weight", "place", "chosen", "reason")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    AWAITING_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    status: _types_pb2.PresenceStatus
+    weight: int
+    awaiting: int
+    effective_weight: int
+    place: int
+    chosen: bool
+    reason: str
+    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., weight: _Optional[int] = ..., awaiting: _Optional[int] = ..., effective_weight: _Optional[int] = ..., place: _Optional[int] = ..., chosen: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class DecisionStep(_message.Message):
+    __slots__ = ("step", "outcome")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    outcome: str
+    def __init__(self, step: _Optional[int] = ..., outcome: _Optional[str] = ...) -> None: ...
+
+class ExplainDecisionResponse(_message.Message):
+    __slots__ = ("decision", "steps", "candidates")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    decision: RouteResponseRecord
+    steps: _containers.RepeatedCompositeFieldContainer[DecisionStep]
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    def __init__(self, decision: _Optional[_Union[RouteResponseRecord, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[DecisionStep, _Mapping]]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ...) -> None: ...
+
+class RouteResponseRecord(_message.Message):
+    __slots__ = ("decision_id", "decided_at_ms", "buyer_id", "outcome", "reason", "agent_id", "group_id")
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    decision_id: str
+    decided_at_ms: int
+    buyer_id: str
+    outcome: _types_pb2.Outcome
+    reason: _types_pb2.Reason
+    agent_id: str
+    group_id: str
+    def __init__(self, decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., buyer_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ...) -> None: ...
+
+class GetReceptionReportRequest(_message.Message):
+    __slots__ = ("shop_id", "window", "grain", "subject")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    GRAIN_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    window: Window
+    grain: ReportGrain
+    subject: ReportSubject
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., grain: _Optional[_Union[ReportGrain, str]] = ..., subject: _Optional[_Union[ReportSubject, str]] = ...) -> None: ...
+
+class Kpi(_message.Message):
+    __slots__ = ("name", "state", "numerator", "denominator", "known_at_ms")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    NUMERATOR_FIELD_NUMBER: _ClassVar[int]
+    DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: KpiState
+    numerator: int
+    denominator: int
+    known_at_ms: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[KpiState, str]] = ..., numerator: _Optional[int] = ..., denominator: _Optional[int] = ..., known_at_ms: _Optional[int] = ...) -> None: ...
+
+class ReportRow(_message.Message):
+    __slots__ = ("subject_id", "window", "kpis")
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    KPIS_FIELD_NUMBER: _ClassVar[int]
+    subject_id: str
+    window: Window
+    kpis: _containers.RepeatedCompositeFieldContainer[Kpi]
+    def __init__(self, subject_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., kpis: _Optional[_Iterable[_Union[Kpi, _Mapping]]] = ...) -> None: ...
+
+class GetReceptionReportResponse(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[ReportRow]
+    def __init__(self, rows: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ...) -> None: ...
+
+class DiagnoseImbalanceRequest(_message.Message):
+    __slots__ = ("shop_id", "window", "agent_id", "other_agent_id")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    OTHER_AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    window: Window
+    agent_id: str
+    other_agent_id: str
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., agent_id: _Optional[str] = ..., other_agent_id: _Optional[str] = ...) -> None: ...
+
+class CauseShare(_message.Message):
+    __slots__ = ("cause", "share_numerator", "share_denominator", "advice")
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_NUMERATOR_FIELD_NUMBER: _ClassVar[int]
+    SHARE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
+    cause: ImbalanceCause
+    share_numerator: int
+    share_denominator: int
+    advice: str
+    def __init__(self, cause: _Optional[_Union[ImbalanceCause, str]] = ..., share_numerator: _Optional[int] = ..., share_denominator: _Optional[int] = ..., advice: _Optional[str] = ...) -> None: ...
+
+class DiagnoseImbalanceResponse(_message.Message):
+    __slots__ = ("difference", "shares")
+    DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    difference: int
+    shares: _containers.RepeatedCompositeFieldContainer[CauseShare]
+    def __init__(self, difference: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[CauseShare, _Mapping]]] = ...) -> None: ...
+
+class SimulateRequest(_message.Message):
+    __slots__ = ("shop_id", "window", "changed_shop", "seed", "repetitions")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_SHOP_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    REPETITIONS_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    window: Window
+    changed_shop: _shop_pb2.Shop
+    seed: int
+    repetitions: int
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., changed_shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., seed: _Optional[int] = ..., repetitions: _Optional[int] = ...) -> None: ...
+
+class SimulateResponse(_message.Message):
+    __slots__ = ("recorded", "simulated", "assumptions")
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    SIMULATED_FIELD_NUMBER: _ClassVar[int]
+    ASSUMPTIONS_FIELD_NUMBER: _ClassVar[int]
+    recorded: _containers.RepeatedCompositeFieldContainer[ReportRow]
+    simulated: _containers.RepeatedCompositeFieldContainer[ReportRow]
+    assumptions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, recorded: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., simulated: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., assumptions: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PlanStaffingRequest(_message.Message):
+    __slots__ = ("shop_id", "window", "target_percent", "target_ms", "concurrency", "multiplier_percent")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    TARGET_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_MS_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
+    MULTIPLIER_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    window: Window
+    target_percent: int
+    target_ms: int
+    concurrency: int
+    multiplier_percent: int
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., target_percent: _Optional[int] = ..., target_ms: _Optional[int] = ..., concurrency: _Optional[int] = ..., multiplier_percent: _Optional[int] = ...) -> None: ...
+
+class StaffingHour(_message.Message):
+    __slots__ = ("window", "arrivals", "agents", "reached_percent")
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    ARRIVALS_FIELD_NUMBER: _ClassVar[int]
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    REACHED_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    window: Window
+    arrivals: int
+    agents: int
+    reached_percent: int
+    def __init__(self, window: _Optional[_Union[Window, _Mapping]] = ..., arrivals: _Optional[int] = ..., agents: _Optional[int] = ..., reached_percent: _Optional[int] = ...) -> None: ...
+
+class PlanStaffingResponse(_message.Message):
+    __slots__ = ("hours",)
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    hours: _containers.RepeatedCompositeFieldContainer[StaffingHour]
+    def __init__(self, hours: _Optional[_Iterable[_Union[StaffingHour, _Mapping]]] = ...) -> None: ...
+
+class WatchLoadRequest(_message.Message):
+    __slots__ = ("shop_id",)
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    def __init__(self, shop_id: _Optional[str] = ...) -> None: ...
+
+class AgentLoad(_message.Message):
+    __slots__ = ("agent_id", "status", "awaiting", "open_conversations", "received_today")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    AWAITING_FIELD_NUMBER: _ClassVar[int]
+    OPEN_CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_TODAY_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    status: _types_pb2.PresenceStatus
+    awaiting: int
+    open_conversations: int
+    received_today: int
+    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., awaiting: _Optional[int] = ..., open_conversations: _Optional[int] = ..., received_today: _Optional[int] = ...) -> None: ...
+
+class WatchLoadResponse(_message.Message):
+    __slots__ = ("at_ms", "agents", "queued", "pooled", "arrivals_last_minute")
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    POOLED_FIELD_NUMBER: _ClassVar[int]
+    ARRIVALS_LAST_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    at_ms: int
+    agents: _containers.RepeatedCompositeFieldContainer[AgentLoad]
+    queued: int
+    pooled: int
+    arrivals_last_minute: int
+    def __init__(self, at_ms: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentLoad, _Mapping]]] = ..., queued: _Optional[int] = ..., pooled: _Optional[int] = ..., arrivals_last_minute: _Optional[int] = ...) -> None: ...
