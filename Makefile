@@ -1,0 +1,46 @@
+# The two commands: `make run` and `make test`. Both set everything up first.
+# Rust is optional: without cargo the pure-Python core serves, and one line says so.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: run test check fast proto golden bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run    start Fenliu with demo shops and a sale-day sample (ONCE=1: then exit)"
+	@echo "make test   all tests"
+	@echo "make check  formatting, lints, types"
+	@echo "make fast   the quick tests only"
+	@echo "make bench  the benchmarks, figures for benchmarks/README.md"
+	@echo "make proto  regenerate the code made from proto/"
+
+run: setup
+	@$(BIN)/fenliu demo $(if $(ONCE),--once)
+
+test: setup
+	@$(BIN)/python scripts/test.py
+
+fast: setup
+	@$(BIN)/python scripts/test.py --fast
+
+check: setup
+	@$(BIN)/python scripts/check.py
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+proto: setup
+	@$(BIN)/python scripts/generate_proto.py --all
+
+golden: setup
+	@$(BIN)/python scripts/generate_golden.py
+
+.PHONY: setup
+setup:
+	@$(PYTHON) scripts/setup.py
+
+clean:
+	rm -rf $(VENV) core_rs/target server/fenliu/engine/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,48 @@
+"""All tests (`make test`): the fast ones, the slow ones, and the Rust crate's own.
+
+With cargo at hand a skipped Rust core is a failure; without it the Python core is tested alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+PYTHON = PROJECT / ".venv" / "bin" / "python"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fast", action="store_true", help="only the quick tests")
+    fast_only = parser.parse_args().fast
+    cargo = shutil.which("cargo")
+    environment = dict(os.environ)
+    if cargo:
+        environment["FENLIU_REQUIRE_RUST"] = "1"
+    else:
+        print("cargo not found: the Python core is tested alone", flush=True)
+    pytest(environment, "-m", "not slow")
+    if fast_only:
+        return
+    if cargo:
+        run(["cargo", "test", "--quiet", "-p", "fenliu-engine"], environment, PROJECT / "core_rs")
+    pytest(environment, "-m", "slow")
+
+
+def pytest(environment: dict[str, str], *arguments: str) -> None:
+    run([str(PYTHON), "-m", "pytest", "-q", *arguments], environment, PROJECT)
+
+
+def run(command: list[str], environment: dict[str, str], folder: Path) -> None:
+    finished = subprocess.run(command, cwd=folder, env=environment, check=False)
+    if finished.returncode:
+        sys.exit(finished.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The composition root: puts core, journal, dispatch and rpc together, runs them, ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+from fenliu.config import ServerConfig
+from fenliu.dispatch import Dispatcher, TraceClock, WallClock
+from fenliu.engine import CommandKind, load_core
+from fenliu.engine.v1 import engine_pb2
+from fenliu.journal.sqlite import SqliteJournal
+from fenliu.rpc.server import RpcServer
+from fenliu.rpc.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+class App:
+    """A whole server in this process. `start` and `stop` once each, on one event loop.
+
+    Raises what its parts raise at start: ConfigError, CoreError, StorageError, RuntimeError (address
+    in use).
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self.core = load_core(config.core if config.core != "auto" else None)
+        self._journal: SqliteJournal | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._sessions: Sessions | None = None
+        self._rpc: RpcServer | None = None
+        self._health_changes: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> str:
+        """Recovers the state and serves; returns the address as HOST:PORT."""
+        config = self._config
+        self._journal = journal = SqliteJournal.open(
+            config.data_dir, partitions=config.partitions, durability=config.durability
+        )
+        clock = TraceClock() if config.clock == "trace" else WallClock()
+        self._dispatcher = dispatcher = Dispatcher(self.core, journal, clock)
+        dispatcher.on_health_change = self._health_changed
+        await dispatcher.start()
+        self._sessions = Sessions(
+            token_key=journal.token_key,
+            lease_ms=config.lease_ms,
+            heartbeat_ms=config.heartbeat_ms,
+            expire=self._expire_session,
+        )
+        self._sessions.restore(dispatcher.sessions())
+        self._rpc = RpcServer(
+            dispatcher,
+            self._sessions,
+            listen=config.listen,
+            core=self.core.name,
+            partitions=journal.partitions,
+            reflection_enabled=config.reflection,
+        )
+        return await self._rpc.start()
+
+    async def stop(self) -> None:
+        """Drains and closes whatever was started, in the reverse order."""
+        if self._rpc is not None:
+            await self._rpc.stop(self._config.grace_ms)
+        if self._sessions is not None:
+            await self._sessions.close()
+        if self._dispatcher is not None:
+            await self._dispatcher.close()
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.close)
+
+    def follow_wall_clock(self) -> None:
+        """From now on time is the machine's; for a server that has played a recorded day."""
+        if self._dispatcher is not None:
+            self._dispatcher.use_clock(WallClock())
+
+    async def _expire_session(self, shop_id: str, session_id: str) -> None:
+        dispatcher = self._dispatcher
+        if dispatcher is None:
+            return
+        # In a replay nobody says what time it is now: the shop's own last time stands.
+        replaying = isinstance(dispatcher.clock, TraceClock)
+        await dispatcher.command(
+            CommandKind.EXPIRE_SESSION,
+            engine_pb2.ExpireSession(shop_id=shop_id, session_id=session_id).SerializeToString(),
+            now_ms=0 if replaying else None,
+        )
+
+    def _health_changed(self, healthy: bool) -> None:
+        if self._rpc is not None:
+            task = asyncio.get_running_loop().create_task(self._rpc.set_serving(healthy))
+            self._health_changes.add(task)
+            task.add_done_callback(self._health_changes.discard)
+
+
+def serve(config: ServerConfig) -> int:
+    """Runs a server until SIGTERM or SIGINT; prints one `listening on ...` line when ready.
+
+    Returns the exit code, 0 after a clean drain.
+    """
+    return asyncio.run(_serve(config))
+
+
+async def _serve(config: ServerConfig) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    app = App(config)
+    if app.core.notice:
+        print(app.core.notice, file=sys.stderr, flush=True)  # noqa: T201 - the one line promised
+    try:
+        address = await app.start()
+        print(f"listening on {address}", flush=True)  # noqa: T201 - the one line promised
+        await stopping.wait()
+    finally:
+        await app.stop()
+    return 0

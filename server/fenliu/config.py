@@ -1,0 +1,80 @@
+"""The server's settings, each with its default. The one place that says what can be set.
+
+Values come from the command line or its FENLIU_... variables (see `fenliu serve --help`); this
+module knows neither and validates what it is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+CoreChoice = Literal["auto", "rust", "python"]
+ClockChoice = Literal["wall", "trace"]
+Durability = Literal["full", "relaxed"]
+
+DEFAULT_LISTEN = "127.0.0.1:50051"
+DEFAULT_DATA = Path("fenliu-data")
+
+
+class ConfigError(ValueError):
+    """A setting breaks a rule; the text names both."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What `fenliu serve` runs with. Raises ConfigError for a value that breaks its rule."""
+
+    listen: str = DEFAULT_LISTEN
+    """HOST:PORT; port 0 lets the system choose."""
+    data: Path | None = None
+    """The data directory, made when absent; None: `fenliu-data` under the current directory."""
+    core: CoreChoice = "auto"
+    """Which core decides; auto: Rust if it loads, else Python."""
+    clock: ClockChoice = "wall"
+    """trace takes each call's time from metadata `fenliu-now-ms`; loopback only."""
+    durability: Durability = "full"
+    """relaxed answers before the disk has it: a power cut may lose the last answers."""
+    reflection: bool = False
+    """Offers gRPC server reflection, so that grpcurl needs no proto files."""
+    lease_ms: int = 30_000
+    """Milliseconds without a message until a presence session's agents go OFFLINE."""
+    heartbeat_ms: int = 15_000
+    """Milliseconds between the heartbeats asked of presence sessions."""
+    partitions: int = 64
+    """Number of partitions of a new data directory; an existing one keeps its own."""
+    grace_ms: int = 5_000
+    """Milliseconds given to running calls when the server stops."""
+    data_dir: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_dir", self.data or DEFAULT_DATA)
+        host, separator, port = self.listen.rpartition(":")
+        if not separator or not host or not port.isdigit() or int(port) > 65_535:
+            raise ConfigError(f"listen: must be HOST:PORT, not {self.listen!r}")
+        for name, choices in (
+            ("core", CoreChoice),
+            ("clock", ClockChoice),
+            ("durability", Durability),
+        ):
+            value = getattr(self, name)
+            if value not in get_args(choices):
+                raise ConfigError(
+                    f"{name}: must be one of {', '.join(get_args(choices))}, not {value!r}"
+                )
+        if not 1 <= self.partitions <= 65_536:
+            raise ConfigError("partitions: must be within 1..65536")
+        if not 1 <= self.heartbeat_ms < self.lease_ms:
+            raise ConfigError("heartbeat_ms: must be at least 1 and shorter than lease_ms")
+        if self.grace_ms < 0:
+            raise ConfigError("grace_ms: must not be negative")
+        if self.clock == "trace" and not is_loopback(host):
+            raise ConfigError(
+                "clock: trace lets callers set the time, so listen must be a loopback address"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listen host is this machine only."""
+    return host in {"localhost", "[::1]", "::1"} or host.startswith("127.")

@@ -1,0 +1,82 @@
+"""The gRPC server: its options, services and orderly end."""
+
+from __future__ import annotations
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from fenliu.dispatch import Dispatcher
+from fenliu.rpc import operator, unary
+from fenliu.rpc.errors import Sanitiser
+from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
+from fenliu.rpc.presence import PresenceStreams
+from fenliu.rpc.sessions import Sessions
+from fenliu.rpc.streams import GatewayStreams
+
+# A batch may have 1 MiB; a little more is let in, so that the refusal can name the rule.
+MAX_MESSAGE_BYTES = 1_048_576 + 65_536
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # Bounds what one connection can have under way; the rest waits in the client.
+    ("grpc.max_concurrent_streams", 100),
+    # Two servers on one port would each see half of the traffic, unnoticed.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class RpcServer:
+    """One listening server. `start` raises RuntimeError when the address cannot be had."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        sessions: Sessions,
+        *,
+        listen: str,
+        core: str,
+        partitions: int,
+        reflection_enabled: bool,
+    ) -> None:
+        self._listen = listen
+        self._presence = PresenceStreams(dispatcher, sessions)
+        self._streams = GatewayStreams(dispatcher)
+        self._server = grpc.aio.server(interceptors=[Sanitiser()], options=OPTIONS)
+        self._health = health.aio.HealthServicer()
+        handlers = (
+            unary.handlers(dispatcher)
+            | self._streams.handlers()
+            | self._presence.handlers()
+            | operator.handlers(dispatcher, core=core, partitions=partitions)
+        )
+        self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if reflection_enabled:
+            names = (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+
+    async def start(self) -> str:
+        """Listens; returns HOST:PORT as bound."""
+        host = self._listen.rpartition(":")[0]
+        port = self._server.add_insecure_port(self._listen)
+        await self._server.start()
+        await self.set_serving(True)
+        return f"{host}:{port}"
+
+    async def set_serving(self, serving: bool) -> None:
+        """What the health service says of every service, and of the server as a whole ("")."""
+        status = (
+            health_pb2.HealthCheckResponse.SERVING
+            if serving
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in ("", *SERVICE_NAMES):
+            await self._health.set(name, status)
+
+    async def stop(self, grace_ms: int) -> None:
+        """Drains: NOT_SERVING, `reconnect` on the streams, their end, then the running calls."""
+        await self._health.enter_graceful_shutdown()
+        self._presence.drain()
+        self._streams.drain()
+        await self._server.stop(grace_ms / 1_000)
