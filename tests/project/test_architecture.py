@@ -48,7 +48,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def part_of(module: str) -> str | None:
-    """"fenliu.rpc.server" -> "rpc"; "fenliu" -> "fenliu"; another package -> None."""
+    """ "fenliu.rpc.server" -> "rpc"; "fenliu" -> "fenliu"; another package -> None."""
     names = module.split(".")
     if names[0] != "fenliu":
         return None
@@ -70,7 +70,7 @@ def test_imports_go_downward_only(part: str):
         f"{path.relative_to(PACKAGE)} imports {module}"
         for path in files
         for module in imports(path)
-        if (other := part_of(module)) not in {None, part, *MAY_IMPORT[part]}
+        if part_of(module) not in {None, part, *MAY_IMPORT[part]}
     ]
     assert not broken, "\n".join(broken)
 
