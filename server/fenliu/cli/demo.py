@@ -1,0 +1,119 @@
+"""`fenliu demo`: a server with demo shops that has just had a sale day (`make run`)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from fenliu.app import App
+from fenliu.cli import tables
+from fenliu.cli.options import option
+from fenliu.cli.serve import core_option, data_option, listen_option
+from fenliu.cli.shopfile import read_shops
+from fenliu.client import FenliuClient
+from fenliu.config import CoreChoice, ServerConfig
+from fenliu.traffic.day import DAY_MS, example_shops, sale_day
+from fenliu.traffic.player import PlayReport, play
+from fenliu.traffic.shares import expected_by_weight, receptions
+from fenliu.v1 import operator_pb2, shop_pb2
+
+_DEMO_FILES = Path("demo")
+
+
+@click.command()
+@click.argument(
+    "files",
+    metavar="[FILE...]",
+    nargs=-1,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@option("--buyers", default=150, help="Buyers who come to each shop on the sale day.")
+@option("--seed", default=1, help="Another number, another day.")
+@option(
+    "--once",
+    is_flag=True,
+    envvar=["FENLIU_ONCE", "ONCE"],
+    help="End after the table instead of going on serving.",
+)
+@listen_option
+@data_option
+@core_option
+def demo(
+    files: tuple[Path, ...],
+    buyers: int,
+    seed: int,
+    once: bool,
+    listen: str,
+    data: Path,
+    core: CoreChoice,
+) -> None:
+    """Play a sale day on a server of its own, show who received what and why, go on serving.
+
+    The day is made up and ends now; it goes through real gRPC. Its shops come from the FILEs, else
+    from demo/*.yaml here, else they are made up too. A shop that is in the data directory already
+    keeps its traffic: the new day then goes to a numbered copy.
+    """
+    files = files or tuple(sorted(_DEMO_FILES.glob("*.yaml")))
+    shops = read_shops(files) if files else example_shops(2)
+    config = ServerConfig(listen=listen, data=data, core=core, clock="trace", reflection=True)
+    asyncio.run(_demo(config, shops, buyers, seed, once))
+
+
+async def _demo(
+    config: ServerConfig, shops: list[shop_pb2.Shop], buyers: int, seed: int, once: bool
+) -> None:
+    app = App(config)
+    if app.core.notice:
+        click.echo(app.core.notice, err=True)
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - asyncio.run made one
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        address = await app.start()
+        await _play_day(address, shops, buyers, seed)
+        if once:
+            return
+        app.follow_wall_clock()
+        click.echo(f"listening on {address}")
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        pass  # SIGTERM or Ctrl-C: the usual end.
+    finally:
+        await app.stop()
+
+
+async def _play_day(address: str, shops: list[shop_pb2.Shop], buyers: int, seed: int) -> None:
+    async with FenliuClient(address, patience_s=10) as client:
+        _number_copies(shops, {shop.shop_id for shop in await client.list_shops()})
+        now_ms = time.time_ns() // 1_000_000
+        traffic = sale_day(shops, seed=seed, start_ms=now_ms - DAY_MS, end_ms=now_ms, buyers=buyers)
+        with tables.progress("a sale day", len(traffic.events)) as step:
+            report: PlayReport = await play(
+                client, traffic, operator_pb2.CLOCK_TRACE, on_event=step
+            )
+    received = receptions(report.decisions)
+    for shop in shops:
+        expected = expected_by_weight(shop, report.decisions, traffic.events)
+        tables.print_shares(shop, received.get(shop.shop_id, {}), expected)
+    tables.print_waiting(received.values())
+    click.echo(
+        "Received counts buyers, the reasons count inquiries. Share is each agent's part of the new\n"
+        "buyers (weighted, spilled); By weight is what the weights alone give those at the desk:\n"
+        "the busy get fewer, never none."
+    )
+    tables.print_troubles(report)
+
+
+def _number_copies(shops: list[shop_pb2.Shop], taken: set[str]) -> None:
+    """Renames the shops `...-2`, `...-3` and so on when one of them is there already."""
+    ids = [shop.shop_id for shop in shops]
+    number = 1
+    while not taken.isdisjoint(shop.shop_id for shop in shops):
+        number += 1
+        for shop, shop_id in zip(shops, ids, strict=True):
+            shop.shop_id = f"{shop_id}-{number}"

@@ -1,0 +1,68 @@
+"""What commands share: options with their environment variables, a client, JSON on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import click
+import grpc
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from fenliu.client import FenliuClient, FenliuError
+from fenliu.config import DEFAULT_LISTEN
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
+
+
+def option(name: str, *more: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """A click option `--some-name` that FENLIU_SOME_NAME sets too."""
+    variable = "FENLIU_" + name.removeprefix("--").partition("/")[0].replace("-", "_").upper()
+    settings.setdefault("envvar", variable)
+    settings.setdefault("show_default", not settings.get("is_flag", False))
+    return click.option(name, *more, show_envvar=True, **settings)
+
+
+target_option = option(
+    "--target", default=DEFAULT_LISTEN, metavar="HOST:PORT", help="The server to call."
+)
+json_option = option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+
+
+def with_client(
+    target: str,
+    work: Callable[[FenliuClient], Awaitable[_Result]],
+    *,
+    actor: str = "",
+    patience_s: float = 0.0,
+) -> _Result:
+    """Runs `work` with a client of the server at `target`."""
+
+    async def run() -> _Result:
+        async with FenliuClient(target, actor=actor, patience_s=patience_s) as client:
+            return await work(client)
+
+    try:
+        return asyncio.run(run())
+    except FenliuError as error:
+        if error.code == grpc.StatusCode.UNAVAILABLE and not error.reason:
+            raise click.ClickException(
+                f"no server answers at {target}; `fenliu serve` starts one"
+            ) from None
+        raise
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """A message as JSON has it, under the proto's field names."""
+    return MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )

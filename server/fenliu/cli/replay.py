@@ -1,0 +1,125 @@
+"""`fenliu replay`: sends a recorded day to a server."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from fenliu.cli import tables
+from fenliu.cli.options import json_option, option, print_json, target_option, with_client
+from fenliu.client import FenliuClient
+from fenliu.traffic.events import Traffic
+from fenliu.traffic.player import PlayReport, play
+from fenliu.traffic.shares import receptions
+from fenliu.traffic.trace import as_traffic, read_trace
+from fenliu.v1 import operator_pb2, types_pb2
+
+
+@click.command()
+@click.argument(
+    "trace", metavar="TRACE.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Keep the recorded distances, so many times faster. Required on a wall-clock server.",
+)
+@option(
+    "--create-shops",
+    is_flag=True,
+    help="First make each shop of the trace, replacing it if there is one: one group of the agents"
+    " whose signatures occur, ONLINE from 30 minutes before the first to 30 minutes after the last;"
+    " five agents, always ONLINE, where nobody signed.",
+)
+@option("--patience", default=60.0, help="Seconds to wait for a server that is away.")
+@option(
+    "--acks",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append each answer to this file as a JSON line, as it arrives.",
+)
+@target_option
+@json_option
+def replay(
+    trace: Path,
+    speed: float | None,
+    create_shops: bool,
+    patience: float,
+    acks: Path | None,
+    target: str,
+    as_json: bool,
+) -> None:
+    """Play a recorded day on a server, then show who received what.
+
+    Each buyer's message is an inquiry; each recorded reply is reported for the agent the buyer was
+    routed to. On a server with --clock trace the day passes in its own time, at full speed.
+    """
+    traffic = as_traffic(read_trace(trace), create_shops=create_shops)
+
+    async def work(client: FenliuClient) -> PlayReport:
+        clock = (await client.get_server_info()).clock
+        if clock != operator_pb2.CLOCK_TRACE and speed is None:
+            raise click.UsageError(
+                "the server goes by the wall clock: add --speed X (1: as recorded),"
+                " or start it with `fenliu serve --clock trace`"
+            )
+        if not create_shops:
+            await _check_shops(client, traffic)
+        opened = acks.open("a", encoding="utf-8") if acks is not None else nullcontext()
+        with opened as file, tables.progress(trace.name, len(traffic.events)) as step:
+            lines: TextIO | None = file
+            return await play(client, traffic, clock, speed=speed, acks=lines, on_event=step)
+
+    report = with_client(target, work, patience_s=patience)
+    if as_json:
+        print_json(_as_json(report))
+    else:
+        shops = receptions(report.decisions)
+        tables.print_agents(shops)
+        tables.print_waiting(shops.values())
+        tables.print_troubles(report)
+    if report.failures:
+        raise SystemExit(1)
+
+
+async def _check_shops(client: FenliuClient, traffic: Traffic) -> None:
+    known = {shop.shop_id for shop in await client.list_shops()}
+    missing = sorted({event.shop_id for event in traffic.events} - known)
+    if missing:
+        shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+        raise click.ClickException(
+            f"the server has no shop {shown} ({len(missing)} in all):"
+            " `fenliu apply` them or add --create-shops"
+        )
+
+
+def _as_json(report: PlayReport) -> dict[str, object]:
+    return {
+        "shops": {
+            shop_id: {
+                agent_id: {
+                    "received": len(reception.buyers),
+                    "reasons": {
+                        types_pb2.Reason.Name(reason): count
+                        for reason, count in sorted(reception.reasons.items())
+                    },
+                }
+                for agent_id, reception in agents.items()
+            }
+            for shop_id, agents in receptions(report.decisions).items()
+        },
+        "decisions": len(report.decisions),
+        "replies_without_conversation": report.replies_without_conversation,
+        "failures": [
+            {
+                "shop_id": failure.shop_id,
+                "message_id": failure.message_id,
+                "code": failure.error.code.name,
+                "reason": failure.error.reason,
+                "message": failure.error.message,
+            }
+            for failure in report.failures
+        ],
+    }

@@ -1,0 +1,162 @@
+"""Shops from YAML files: one or several documents a file, keys as the proto's field names.
+
+Enum values may leave out their enum's prefix. Whatever is wrong is named with file, line and the
+place in the document; what values mean is the server's to judge.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from google.protobuf import json_format
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from fenliu.v1 import shop_pb2
+
+_NULL = "tag:yaml.org,2002:null"
+_KIND = {
+    FieldDescriptor.CPPTYPE_INT32: "a whole number",
+    FieldDescriptor.CPPTYPE_INT64: "a whole number",
+    FieldDescriptor.CPPTYPE_BOOL: "true or false",
+    FieldDescriptor.CPPTYPE_STRING: "text",
+}
+
+
+class ShopFileError(ValueError):
+    """A shop file that cannot be read; the text names file, line and key."""
+
+
+def read_shops(paths: Iterable[Path]) -> list[shop_pb2.Shop]:
+    """All shops of these files, in order.
+
+    Raises ShopFileError for what is no shop, and for a shop that occurs twice; OSError for a file
+    that cannot be read.
+    """
+    shops: list[shop_pb2.Shop] = []
+    where: dict[str, str] = {}
+    for path in paths:
+        for line, shop in _read_file(path):
+            place = f"{path}:{line}"
+            before = where.setdefault(shop.shop_id, place)
+            if before != place:
+                raise ShopFileError(f"{place}: shop {shop.shop_id} is at {before} already")
+            shops.append(shop)
+    return shops
+
+
+def _read_file(path: Path) -> list[tuple[int, shop_pb2.Shop]]:
+    shops: list[tuple[int, shop_pb2.Shop]] = []
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ShopFileError(f"{path}: not UTF-8") from None
+    loader = yaml.SafeLoader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is None or node.tag == _NULL:
+                continue  # An empty document, as after a closing `---`.
+            shop = shop_pb2.Shop()
+            reader = _Reader(path, loader)
+            reader.fill(shop, node, "")
+            if not shop.shop_id:
+                raise reader.error(node, "shop_id", "is missing")
+            shops.append((node.start_mark.line + 1, shop))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ShopFileError(f"{path}:{line}: not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ShopFileError(f"{path}: not YAML: {error}") from None
+    finally:
+        loader.dispose()
+    if not shops:
+        raise ShopFileError(f"{path}: no shop in it")
+    return shops
+
+
+class _Reader:
+    """Maps YAML nodes to messages, keeping to where they stand in the file."""
+
+    def __init__(self, path: Path, loader: yaml.SafeLoader) -> None:
+        self._path = path
+        self._loader = loader
+
+    def error(self, node: yaml.Node, place: str, problem: str) -> ShopFileError:
+        return ShopFileError(f"{self._path}:{node.start_mark.line + 1}: {place} {problem}")
+
+    def fill(self, message: Message, node: yaml.Node, place: str) -> None:
+        """Sets the message's fields from a mapping; `place` is the mapping's own, "" at the top."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self.error(node, place or "a shop", "must be a mapping of keys to values")
+        fields: Mapping[str, Any] = message.DESCRIPTOR.fields_by_name
+        seen: set[str] = set()
+        for key_node, value in node.value:
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            here = f"{place}.{key}" if place else key
+            if key not in fields:
+                raise self.error(key_node, here, "is no known key" + _nearest(key, fields))
+            if key in seen:
+                raise self.error(key_node, here, "occurs twice")
+            seen.add(key)
+            if value.tag != _NULL:  # `key:` without a value is as good as absent.
+                self._set(message, fields[key], value, here)
+
+    def _set(self, message: Message, field: FieldDescriptor, node: yaml.Node, place: str) -> None:
+        if not field.is_repeated:
+            if field.message_type is not None:
+                child = getattr(message, field.name)
+                child.SetInParent()
+                self.fill(child, node, place)
+            else:
+                message.MergeFrom(self._scalar(message, field, node, place))
+            return
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.error(node, place, "must be a list")
+        values = getattr(message, field.name)
+        for index, item in enumerate(node.value):
+            if field.message_type is not None:
+                self.fill(values.add(), item, f"{place}[{index}]")
+            else:
+                one = self._scalar(message, field, item, f"{place}[{index}]")
+                values.extend(getattr(one, field.name))
+
+    def _scalar(
+        self, message: Message, field: FieldDescriptor, node: yaml.Node, place: str
+    ) -> Message:
+        """A message with this one field set."""
+        if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
+            raise self.error(node, place, "must be one value")
+        if field.enum_type is not None:
+            value: object = self._enum(field.enum_type, node, place)
+        elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+            value = node.value  # As written: an id 007 stays 007.
+        else:
+            value = self._loader.construct_object(node)
+        one = type(message)()
+        try:
+            json_format.ParseDict({field.name: [value] if field.is_repeated else value}, one)
+        except json_format.ParseError:
+            kind = _KIND[field.cpp_type]
+            raise self.error(node, place, f"must be {kind}, not {node.value}") from None
+        return one
+
+    def _enum(self, enum: EnumDescriptor, node: yaml.ScalarNode, place: str) -> str:
+        prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+        names = [name.removeprefix(prefix) for name in enum.values_by_name]
+        name = str(node.value).removeprefix(prefix)
+        if name not in names:
+            known = ", ".join(known for known in names if known != "UNSPECIFIED")
+            raise self.error(node, place, f"is {node.value}: must be one of {known}")
+        return prefix + name
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    """The nearest known key, or all when none is near."""
+    known = list(known)
+    near = difflib.get_close_matches(key, known, n=1)
+    return f": did you mean {near[0]}?" if near else f": known are {', '.join(known)}"

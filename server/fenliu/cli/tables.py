@@ -1,0 +1,125 @@
+"""Tables on standard output, and the progress bar on standard error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fenliu.traffic.player import PlayReport
+from fenliu.traffic.shares import DEFAULT_WEIGHT, Reception
+from fenliu.v1 import shop_pb2, types_pb2
+
+_FAILURES_SHOWN = 3
+
+
+def reason_name(reason: types_pb2.Reason) -> str:
+    """REASON_RECENT_CONTACT as "recent contact"."""
+    return types_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar; call what it gives for each step done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def print_agents(shops: Mapping[str, Mapping[str, Reception]]) -> None:
+    """A row for each agent: buyers received, and decisions by reason."""
+    reasons = _reasons(agents for agents in shops.values())
+    table = Table(caption="Received counts buyers; the reasons count inquiries.")
+    table.add_column("Shop", overflow="fold")
+    table.add_column("Agent", overflow="fold")
+    table.add_column("Received", justify="right")
+    for reason in reasons:
+        table.add_column(reason_name(reason), justify="right")
+    for shop_id, agents in shops.items():
+        for agent_id, reception in agents.items():
+            if agent_id:
+                table.add_row(
+                    escape(shop_id),
+                    escape(agent_id),
+                    str(len(reception.buyers)),
+                    *_counts(reception, reasons),
+                )
+    Console().print(table)
+
+
+def print_shares(
+    shop: shop_pb2.Shop, agents: Mapping[str, Reception], expected: Mapping[str, Fraction]
+) -> None:
+    """A shop's table: each agent's weight, receptions, and share of new buyers beside the weights'."""
+    reasons = _reasons([agents])
+    title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("Agent", overflow="fold")
+    for header in ("Weight", "Received", "Share", "By weight", *map(reason_name, reasons)):
+        table.add_column(header, justify="right")
+    new = sum(reception.new_buyers for reception in agents.values())
+    due = sum(expected.values())
+    for agent in shop.agents:
+        reception = agents.get(agent.agent_id, Reception())
+        table.add_row(
+            escape(agent.display_name or agent.agent_id),
+            str(agent.weight if agent.HasField("weight") else DEFAULT_WEIGHT),
+            str(len(reception.buyers)),
+            _percent(reception.new_buyers, new),
+            _percent(expected.get(agent.agent_id, 0), due),
+            *_counts(reception, reasons),
+        )
+    Console().print(table)
+
+
+def print_waiting(shops: Iterable[Mapping[str, Reception]]) -> None:
+    """One line on the inquiries nobody took, when there were any."""
+    waiting: Counter[types_pb2.Reason] = Counter()
+    for agents in shops:
+        waiting += agents[""].reasons if "" in agents else Counter()
+    if waiting:
+        parts = ", ".join(f"{reason_name(reason)} {waiting[reason]}" for reason in sorted(waiting))
+        Console().print(f"Taken by nobody yet: {waiting.total()} inquiries ({parts}).")
+
+
+def print_troubles(report: PlayReport) -> None:
+    """On standard error: what was left out, what was refused."""
+    console = Console(stderr=True, highlight=False)
+    if report.replies_without_conversation:
+        console.print(
+            f"{report.replies_without_conversation} replies without conversation:"
+            " their buyers had not been routed to an agent."
+        )
+    if report.failures:
+        console.print(f"{len(report.failures)} events refused, the first ones:")
+        for failure in report.failures[:_FAILURES_SHOWN]:
+            text = f"  shop {failure.shop_id}, message {failure.message_id}: {failure.error}"
+            console.print(text, markup=False)
+
+
+def _reasons(shops: Iterable[Mapping[str, Reception]]) -> list[types_pb2.Reason]:
+    """The reasons for which agents received somebody, in the API's order."""
+    return sorted(
+        {
+            reason
+            for agents in shops
+            for agent_id, reception in agents.items()
+            if agent_id
+            for reason in reception.reasons
+        }
+    )
+
+
+def _counts(reception: Reception, reasons: Iterable[types_pb2.Reason]) -> list[str]:
+    return [str(reception.reasons[reason] or "") for reason in reasons]
+
+
+def _percent(part: Fraction | int, whole: Fraction | int) -> str:
+    return f"{float(100 * part / whole):.1f}%" if whole else "–"

@@ -1,0 +1,9 @@
+"""A typed asyncio client of the gRPC API, for gateways, the command line and tests.
+
+Knows the public protos and nothing of the server behind them.
+"""
+
+from fenliu.client.client import FenliuClient
+from fenliu.client.errors import FenliuError
+
+__all__ = ["FenliuClient", "FenliuError"]

@@ -1,0 +1,328 @@
+"""`FenliuClient`: one typed coroutine for each method of the API that is built.
+
+Every method raises `FenliuError`. With patience, unary calls that could not be served are sent again,
+unchanged, until the patience is used up; ids are filled in first so that nothing happens twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from fenliu.client.errors import FenliuError
+from fenliu.v1 import dispatch_pb2, operator_pb2, presence_pb2, shop_pb2
+
+_Request = TypeVar("_Request", bound=Message)
+_Response = TypeVar("_Response", bound=Message)
+
+_DISPATCH = "/fenliu.v1.DispatchService/"
+_PRESENCE = "/fenliu.v1.PresenceService/"
+_SHOP = "/fenliu.v1.ShopService/"
+_OPERATOR = "/fenliu.v1.OperatorService/"
+
+# CANCELLED reaches us as an error only when the server's side gave the call up, as it does when a
+# stop runs out of grace; our own cancellation is asyncio's.
+_RETRIED = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.CANCELLED,
+    }
+)
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+
+_CHANNEL_OPTIONS = (
+    # A restarted server is noticed within a second instead of gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+)
+
+
+class FenliuClient:
+    """A connection to one server; an async context manager.
+
+    `actor` goes with every call as who acts. `patience_s` is how long, in seconds, one unary call
+    keeps trying while the server is away or overloaded; 0 tries once. `timeout_s` bounds each try.
+    `now_ms` of a method is the recorded time, Unix milliseconds, for a server on the trace clock.
+    """
+
+    def __init__(
+        self, target: str, *, actor: str = "", patience_s: float = 0.0, timeout_s: float = 30.0
+    ) -> None:
+        self.target = target
+        self._actor = actor
+        self._patience_s = patience_s
+        self._timeout_s = timeout_s
+        self._channel: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        self._channel = grpc.aio.insecure_channel(self.target, options=_CHANNEL_OPTIONS)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection and every call on it."""
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+
+    # DispatchService
+
+    async def route(
+        self, request: dispatch_pb2.RouteRequest, *, now_ms: int | None = None
+    ) -> dispatch_pb2.RouteResponse:
+        """Decides one inquiry."""
+        request = self._with_id(request, "request_id")
+        return await self._unary(_DISPATCH + "Route", request, dispatch_pb2.RouteResponse, now_ms)
+
+    async def route_batch(
+        self, requests: Iterable[dispatch_pb2.RouteRequest], *, now_ms: int | None = None
+    ) -> list[dispatch_pb2.RouteResult]:
+        """Decides many; each result carries its response or its own refusal, in order."""
+        batch = dispatch_pb2.RouteBatchRequest(
+            requests=[self._with_id(request, "request_id") for request in requests]
+        )
+        response = await self._unary(
+            _DISPATCH + "RouteBatch", batch, dispatch_pb2.RouteBatchResponse, now_ms
+        )
+        return list(response.results)
+
+    def route_stream(
+        self,
+        batches: AsyncIterator[dispatch_pb2.RouteStreamRequest],
+        *,
+        now_ms: int | None = None,
+    ) -> AsyncIterator[dispatch_pb2.RouteStreamResponse]:
+        """Batches in, answers out in the order sent; many may be under way. Not retried."""
+        return self._stream(
+            _DISPATCH + "RouteStream",
+            batches,
+            dispatch_pb2.RouteStreamRequest,
+            dispatch_pb2.RouteStreamResponse,
+            now_ms,
+        )
+
+    async def close_conversation(
+        self, request: dispatch_pb2.CloseConversationRequest, *, now_ms: int | None = None
+    ) -> dispatch_pb2.CloseConversationResponse:
+        """Ends a conversation."""
+        request = self._with_id(request, "request_id")
+        return await self._unary(
+            _DISPATCH + "CloseConversation",
+            request,
+            dispatch_pb2.CloseConversationResponse,
+            now_ms,
+        )
+
+    async def report_messages(
+        self,
+        batches: AsyncIterator[dispatch_pb2.ReportMessagesRequest],
+        *,
+        now_ms: int | None = None,
+    ) -> dispatch_pb2.ReportMessagesResponse:
+        """Reports batches of message events as they come; one answer counts them. Not retried."""
+        call = self._connected().stream_unary(
+            _DISPATCH + "ReportMessages",
+            request_serializer=dispatch_pb2.ReportMessagesRequest.SerializeToString,
+            response_deserializer=dispatch_pb2.ReportMessagesResponse.FromString,
+        )
+        try:
+            return await call(batches, metadata=self._metadata(now_ms))
+        except grpc.aio.AioRpcError as error:
+            raise FenliuError.from_rpc(error) from None
+
+    async def report_messages_batch(
+        self, events: Iterable[dispatch_pb2.MessageEvent], *, now_ms: int | None = None
+    ) -> list[dispatch_pb2.MessageResult]:
+        """Reports message events; each result says whether that one was taken, in order."""
+        batch = dispatch_pb2.ReportMessagesBatchRequest(
+            events=[self._with_id(event, "event_id") for event in events]
+        )
+        response = await self._unary(
+            _DISPATCH + "ReportMessagesBatch",
+            batch,
+            dispatch_pb2.ReportMessagesBatchResponse,
+            now_ms,
+        )
+        return list(response.results)
+
+    # PresenceService
+
+    def stream_presence(
+        self,
+        requests: AsyncIterator[presence_pb2.StreamPresenceRequest],
+        *,
+        now_ms: int | None = None,
+    ) -> AsyncIterator[presence_pb2.StreamPresenceResponse]:
+        """One presence session: `hello` first, then updates and heartbeats. Not retried."""
+        return self._stream(
+            _PRESENCE + "StreamPresence",
+            requests,
+            presence_pb2.StreamPresenceRequest,
+            presence_pb2.StreamPresenceResponse,
+            now_ms,
+        )
+
+    async def set_presence(
+        self, request: presence_pb2.SetPresenceRequest, *, now_ms: int | None = None
+    ) -> presence_pb2.AgentPresence:
+        """Sets an agent's state as a manager does; it holds without a lease."""
+        response = await self._unary(
+            _PRESENCE + "SetPresence", request, presence_pb2.SetPresenceResponse, now_ms
+        )
+        return response.presence
+
+    async def list_presence(
+        self, shop_id: str, *, now_ms: int | None = None
+    ) -> list[presence_pb2.AgentPresence]:
+        """The state of a shop's agents, by agent id."""
+        request = presence_pb2.ListPresenceRequest(shop_id=shop_id)
+        response = await self._unary(
+            _PRESENCE + "ListPresence", request, presence_pb2.ListPresenceResponse, now_ms
+        )
+        return list(response.agents)
+
+    # ShopService
+
+    async def apply_shop(
+        self, shop: shop_pb2.Shop, *, now_ms: int | None = None
+    ) -> shop_pb2.ApplyShopResponse:
+        """Makes the shop exactly as the document says."""
+        request = shop_pb2.ApplyShopRequest(shop=shop)
+        return await self._unary(_SHOP + "ApplyShop", request, shop_pb2.ApplyShopResponse, now_ms)
+
+    async def get_shop(self, shop_id: str, *, now_ms: int | None = None) -> shop_pb2.Shop:
+        """The stored document, every default filled in."""
+        request = shop_pb2.GetShopRequest(shop_id=shop_id)
+        response = await self._unary(_SHOP + "GetShop", request, shop_pb2.GetShopResponse, now_ms)
+        return response.shop
+
+    async def list_shops(self, *, now_ms: int | None = None) -> list[shop_pb2.ShopSummary]:
+        """All shops by id, read page by page."""
+        shops: list[shop_pb2.ShopSummary] = []
+        request = shop_pb2.ListShopsRequest(page_size=1000)
+        while True:
+            page = await self._unary(
+                _SHOP + "ListShops", request, shop_pb2.ListShopsResponse, now_ms
+            )
+            shops += page.shops
+            if not page.next_page_token:
+                return shops
+            request.page_token = page.next_page_token
+
+    async def set_weights(
+        self, request: shop_pb2.SetWeightsRequest, *, now_ms: int | None = None
+    ) -> shop_pb2.SetWeightsResponse:
+        """Sets many agents' weights, all or none."""
+        return await self._unary(_SHOP + "SetWeights", request, shop_pb2.SetWeightsResponse, now_ms)
+
+    # OperatorService
+
+    async def get_server_info(self) -> operator_pb2.GetServerInfoResponse:
+        """What this server is: version, core, clock, partitions."""
+        return await self._unary(
+            _OPERATOR + "GetServerInfo",
+            operator_pb2.GetServerInfoRequest(),
+            operator_pb2.GetServerInfoResponse,
+            None,
+        )
+
+    async def get_state_hash(self) -> operator_pb2.GetStateHashResponse:
+        """A hash over the server's whole state."""
+        return await self._unary(
+            _OPERATOR + "GetStateHash",
+            operator_pb2.GetStateHashRequest(),
+            operator_pb2.GetStateHashResponse,
+            None,
+        )
+
+    # How calls are made
+
+    async def _unary(
+        self, method: str, request: Message, response: type[_Response], now_ms: int | None
+    ) -> _Response:
+        call = self._connected().unary_unary(
+            method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        metadata = self._metadata(now_ms)
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + self._patience_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await call(request, metadata=metadata, timeout=self._timeout_s)
+            except grpc.aio.AioRpcError as rpc_error:
+                error = FenliuError.from_rpc(rpc_error)
+            if error.code not in _RETRIED:
+                raise error
+            wait_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients, no secret
+            if error.pushback_ms is not None:
+                if error.pushback_ms < 0:
+                    raise error
+                wait_s = error.pushback_ms / 1000
+            if clock() + wait_s > give_up_at:
+                raise error
+            await asyncio.sleep(wait_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _stream(
+        self,
+        method: str,
+        requests: AsyncIterator[_Request],
+        request: type[_Request],
+        response: type[_Response],
+        now_ms: int | None,
+    ) -> AsyncIterator[_Response]:
+        call = self._connected().stream_stream(
+            method,
+            request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
+        )(requests, metadata=self._metadata(now_ms))
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise FenliuError.from_rpc(error) from None
+        finally:
+            call.cancel()  # The caller stopped listening; after the end this does nothing.
+
+    def _connected(self) -> grpc.aio.Channel:
+        if self._channel is None:
+            raise RuntimeError("the client is not open: use it in an `async with`")
+        return self._channel
+
+    def _metadata(self, now_ms: int | None) -> tuple[tuple[str, str], ...]:
+        metadata: tuple[tuple[str, str], ...] = ()
+        if self._actor:
+            metadata += (("fenliu-actor", self._actor),)
+        if now_ms is not None:
+            metadata += (("fenliu-now-ms", str(now_ms)),)
+        return metadata
+
+    def _with_id(self, message: _Request, field: str) -> _Request:
+        """The message with an id of its own, where a retry could otherwise happen twice."""
+        if self._patience_s <= 0 or getattr(message, field):
+            return message
+        copy = type(message)()
+        copy.CopyFrom(message)
+        setattr(copy, field, uuid.uuid4().hex)
+        return copy

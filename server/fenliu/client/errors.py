@@ -1,0 +1,83 @@
+"""Refusals as the client raises them: the one place that reads error details off the wire."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class FenliuError(Exception):
+    """A call was refused or did not get through.
+
+    `code` is the canonical gRPC code, `message` the server's text. `reason` (such as
+    `SHOP_NOT_FOUND`), `field` and `rule` come from the `ErrorInfo` detail and are empty when the
+    server sent none, as when it was never reached. `pushback_ms` is the server's word on retrying:
+    milliseconds to wait, negative for "do not", None when it said nothing.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        *,
+        reason: str = "",
+        field: str = "",
+        rule: str = "",
+        pushback_ms: int | None = None,
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.field = field
+        self.rule = rule
+        self.pushback_ms = pushback_ms
+
+    def __str__(self) -> str:
+        return f"{self.message or 'no text'} ({self.reason or self.code.name})"
+
+    @classmethod
+    def from_status(
+        cls, status: status_pb2.Status, *, pushback_ms: int | None = None
+    ) -> FenliuError:
+        """From a `google.rpc.Status`, as batches carry it for an element that failed alone."""
+        info = error_details_pb2.ErrorInfo()
+        for detail in status.details:
+            if detail.Unpack(info):
+                break
+        return cls(
+            _CODES.get(status.code, grpc.StatusCode.UNKNOWN),
+            status.message,
+            reason=info.reason,
+            field=info.metadata.get("field", ""),
+            rule=info.metadata.get("rule", ""),
+            pushback_ms=pushback_ms,
+        )
+
+    @classmethod
+    def from_rpc(cls, error: grpc.aio.AioRpcError) -> FenliuError:
+        """From what a failed call raised."""
+        trailers: dict[str, str | bytes] = dict(error.trailing_metadata() or ())
+        pushback_ms = _pushback_ms(trailers.get("grpc-retry-pushback-ms"))
+        details = trailers.get("grpc-status-details-bin")
+        if isinstance(details, bytes):
+            status = status_pb2.Status()
+            try:
+                status.ParseFromString(details)
+            except DecodeError:
+                pass  # A proxy's garbage must not hide the error itself.
+            else:
+                return cls.from_status(status, pushback_ms=pushback_ms)
+        return cls(error.code(), error.details() or "", pushback_ms=pushback_ms)
+
+
+def _pushback_ms(value: str | bytes | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return -1  # As gRPC's retry design has it: unreadable means do not retry.
