@@ -6,12 +6,13 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
-from fenliu.config import ServerConfig
-from fenliu.dispatch import Dispatcher, TraceClock, WallClock
+from fenliu.config import CoreChoice, ServerConfig
+from fenliu.dispatch import Dispatcher, TraceClock, WallClock, replay
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
-from fenliu.journal.sqlite import SqliteJournal
+from fenliu.journal.sqlite import SqliteJournal, SqliteReader
 from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
 
@@ -94,6 +95,15 @@ class App:
             task = asyncio.get_running_loop().create_task(self._rpc.set_serving(healthy))
             self._health_changes.add(task)
             task.add_done_callback(self._health_changes.discard)
+
+
+def state_hash(data: Path, core: CoreChoice) -> tuple[str, int]:
+    """The state hash, in hex, that a data directory's log gives, and the number of its shops.
+
+    Only reads: a server may be running on the directory. Raises JournalError, CoreError.
+    """
+    engine, _ = replay(SqliteReader(data), load_core(core if core != "auto" else None))
+    return engine.state_hash().hex(), len(engine.shop_ids())
 
 
 def serve(config: ServerConfig) -> int:
