@@ -11,9 +11,8 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from enum import Enum
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, Self, TypeVar
 
 from fenliu.journal.base import Append, Conflict, Head
 from fenliu.journal.errors import DirectoryInUse, IncompatibleDirectory, StorageError
@@ -50,12 +49,12 @@ _PROBE = "UPDATE meta SET value = value WHERE key = 'schema_version'"
 
 T = TypeVar("T")
 
+Durability = Literal["full", "relaxed"]
+"""When an append is called done: on the disk, or with the operating system (a power cut may lose
+the last commits, a crash of the process does not)."""
 
-class Durability(Enum):
-    """When an append is called done."""
 
-    FULL = "full"  # on the disk
-    RELAXED = "relaxed"  # with the operating system: a power cut may lose the last commits
+_SYNCHRONOUS: dict[Durability, str] = {"full": "FULL", "relaxed": "NORMAL"}
 
 
 class SqliteReader:
@@ -120,40 +119,43 @@ class SqliteReader:
 
 
 class SqliteJournal(SqliteReader):
-    """Serves a data directory, making it when it is not there.
+    """Serves a data directory; `open` makes one."""
 
-    `partitions` is for making one (default 64); None takes what is stored. Raises DirectoryInUse when
-    another server runs on it, IncompatibleDirectory when it is newer than this program or has
-    another number of partitions than asked for, StorageError, ValueError for a number of partitions
-    outside 1..65536.
-    """
-
-    def __init__(
-        self,
+    @classmethod
+    def open(
+        cls,
         directory: Path,
-        partitions: int | None = None,
-        durability: Durability = Durability.FULL,
-    ) -> None:
-        if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
+        *,
+        partitions: int = DEFAULT_PARTITIONS,
+        durability: Durability = "full",
+    ) -> Self:
+        """Takes the directory for this process, making it when it is not there.
+
+        `partitions` (1..65536) is for making one; an existing directory keeps its own number. Raises
+        DirectoryInUse when another server runs on it, IncompatibleDirectory when it is newer than
+        this program or somebody else's, StorageError, ValueError for an impossible number.
+        """
+        if not 1 <= partitions <= MAX_PARTITIONS:
             raise ValueError(f"partitions must be within 1..{MAX_PARTITIONS}")
-        self.directory = directory
-        self._durability = durability
-        self._connection: sqlite3.Connection | None = None
         with _storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(directory)
-        try:
-            with _storage_errors(directory), closing(self._connect()) as connection:
-                _make_schema(connection, partitions or DEFAULT_PARTITIONS)
-            super().__init__(directory)
-            if partitions not in (None, self.partitions):
-                raise IncompatibleDirectory(
-                    f"{directory}: made with {self.partitions} partitions, {partitions} asked for; "
-                    "the number cannot be changed afterwards"
-                )
-        except BaseException:
-            os.close(self._lock)
-            raise
+            lock = _lock(directory)
+            try:
+                with closing(
+                    sqlite3.connect(directory / _DATABASE, isolation_level=None)
+                ) as connection:
+                    _make_schema(connection, partitions)
+                return cls(directory, durability, lock)
+            except BaseException:
+                os.close(lock)
+                raise
+
+    def __init__(self, directory: Path, durability: Durability, lock: int) -> None:
+        """For `open`: the directory is made and `lock` is its open lock file."""
+        super().__init__(directory)
+        self._durability = durability
+        self._lock = lock
+        self._connection: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-journal")
 
     def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
@@ -190,9 +192,8 @@ class SqliteJournal(SqliteReader):
         connection = sqlite3.connect(
             self.directory / _DATABASE, isolation_level=None, timeout=_BUSY_SECONDS
         )
-        full = self._durability is Durability.FULL
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+        connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_LOG_BYTES}")
         return connection
