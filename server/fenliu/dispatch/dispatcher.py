@@ -1,0 +1,498 @@
+"""Decide, append, answer: one engine and one journal, on one event loop.
+
+Commands are decided at once, on the loop. Their entries are gathered while a commit is under way and go
+into the journal together with the next one; an answer is given when all it rests on is durable. What
+cannot be made durable is undone: its partitions are read back from the log. No rule is known here.
+
+All methods are for the loop on which `start` ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
+from concurrent.futures import Future as StorageFuture
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from fenliu.dispatch.clock import Clock
+from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
+from fenliu.dispatch.recovery import Replayed, replay
+from fenliu.engine import CommandKind, Core, Engine, QueryKind
+from fenliu.journal import Append, Conflict, Journal, JournalError, pack
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 65_536
+"""Answers waiting to become durable; while there are so many, nothing more is taken."""
+OVERLOAD_RETRY_MS = 100
+SLICES = {"rust": 4096, "python": 64}
+"""How many elements of a batch are decided before the loop gets its turn, by core."""
+COMMANDS_AT_ONCE = 64
+"""And how many single commands."""
+TICK_S = 1.0
+"""Between looks at what has fallen due. Results never depend on when that is."""
+TICK_SPAN_MS = 1_000
+"""How much time one tick makes up for, so that a long pause is caught up in small steps."""
+FIRST_RETRY_S = 0.05
+LAST_RETRY_S = 5.0
+
+NO_RECORD = (0, 0)  # where an empty log ends: (seq, checksum)
+MALFORMED = -1  # the partition of what names no shop
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status code and the response, or with a code other than 0 the google.rpc.Status, encoded."""
+
+    code: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """As Answer for a whole batch: the encoded `results` field of its response, or the Status."""
+
+    code: int
+    results: bytes
+    total: int
+    batch_id: int
+
+
+class PendingBatch:
+    """A batch that is decided and whose answer may still have to become durable."""
+
+    def __init__(self, answer: BatchAnswer, durable: asyncio.Future[bool] | None) -> None:
+        self._answer = answer
+        self._durable = durable
+
+    async def answer(self) -> BatchAnswer:
+        """The answer, once durable. Call at most once. Raises JournalUnavailable."""
+        if self._durable is not None and not await self._durable:
+            raise JournalUnavailable
+        return self._answer
+
+
+class _Commit:
+    """What goes into the journal together, and the answers that wait for it."""
+
+    __slots__ = ("answers", "appends", "checksums", "counts", "entries", "waiters")
+
+    def __init__(self) -> None:
+        self.entries: dict[int, list[bytes]] = {}
+        self.counts: dict[int, int] = {}
+        self.waiters: list[tuple[asyncio.Future[bool], int | None]] = []
+        """Each with the partition it rests on; None: may rest on any."""
+        self.answers = 0
+        self.appends: list[Append] = []
+        self.checksums: dict[int, int] = {}
+
+    def finish(self, lost: Set[int]) -> None:
+        """Tells the waiters how it went: all durable but these partitions."""
+        for future, partition in self.waiters:
+            if not future.done():  # done: its caller has gone
+                future.set_result(not lost or (partition is not None and partition not in lost))
+
+
+class Dispatcher:
+    """Serves the shops of one journal. `start` once, then calls, then `close`."""
+
+    def __init__(
+        self,
+        core: Core,
+        journal: Journal,
+        clock: Clock,
+        *,
+        max_waiting: int = MAX_WAITING,
+        slice_size: int | None = None,
+    ) -> None:
+        self.on_health_change: Callable[[bool], None] | None = None
+        """Called with `healthy` whenever it changes."""
+        self._core = core
+        self._journal = journal
+        self._clock = clock
+        self._max_waiting = max_waiting
+        self._slice = slice_size or SLICES[core.name]
+        self._writer = secrets.token_bytes(16)
+        self._engine: Engine = core.engine(journal.partitions)
+        self._ends: dict[int, tuple[int, int]] = {}
+        """Where each log ends: (seq, checksum)."""
+        self._healthy = False
+        self._closed = False
+        self._gathering = _Commit()
+        self._in_flight: _Commit | None = None
+        self._waiting = 0
+        self._broken: set[int] = set()
+        """Partitions whose state in the engine is not what the log says."""
+        self._losses = 0  # how often decisions were taken back
+        self._setbacks = 0  # times in a row, with no commit between
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Calls
+
+    async def start(self) -> Replayed:
+        """Reads all logs, then serves. Raises what `recovery.replay` raises."""
+        self._loop = asyncio.get_running_loop()
+        self._engine, replayed = await asyncio.to_thread(replay, self._journal, self._core)
+        self._ends = replayed.ends
+        log.info("replayed %d entries in %d records", replayed.entries, replayed.records)
+        self._set_healthy(True)
+        self._run(self._apply_what_falls_due())
+        return replayed
+
+    async def command(
+        self, kind: CommandKind, request: bytes, *, actor: str = "", now_ms: int | None = None
+    ) -> Answer:
+        """Decides one command; answers when that is durable.
+
+        `now_ms`: the caller's time, for clocks that take one. Raises Overloaded, JournalUnavailable,
+        EngineFailure, ClockRefused.
+        """
+        self._admit()
+        code, body, partition = self._decide(kind, request, self._clock.now_ms(now_ms), actor)
+        await self._durable(partition)
+        return Answer(code, body)
+
+    async def commands(
+        self, kind: CommandKind, requests: Sequence[bytes], *, now_ms: int | None = None
+    ) -> list[Answer]:
+        """Decides commands in order, each by itself; answers when all are durable. Raises as `command`."""
+        self._admit()
+        now = self._clock.now_ms(now_ms)
+        losses = self._losses
+        answers = []
+        for start in range(0, len(requests), COMMANDS_AT_ONCE):
+            if start:
+                await self._yield(losses)
+            for request in requests[start : start + COMMANDS_AT_ONCE]:
+                code, body, _ = self._decide(kind, request, now, "")
+                answers.append(Answer(code, body))
+        await self._durable(None, len(requests))
+        return answers
+
+    async def batch(
+        self, kind: CommandKind, batch: bytes, *, now_ms: int | None = None
+    ) -> BatchAnswer:
+        """Decides a batch (ROUTE or MESSAGE); answers when it is durable. Raises as `command`."""
+        return await (await self.begin_batch(kind, batch, now_ms=now_ms)).answer()
+
+    async def begin_batch(
+        self, kind: CommandKind, batch: bytes, *, now_ms: int | None = None
+    ) -> PendingBatch:
+        """Decides a batch without waiting until it is durable, so that the next may be decided.
+
+        Raises as `command`.
+        """
+        self._admit()
+        now = self._clock.now_ms(now_ms)
+        losses = self._losses
+        results = []
+        first, total, batch_id = 0, 1, 0
+        while first < total:
+            if first:
+                await self._yield(losses)
+            try:
+                code, result, total, batch_id, entries = self._engine.decide_batch(
+                    kind, batch, now, first, self._slice
+                )
+            except BaseException as error:
+                raise self._engine_failed(error) from error
+            if code:
+                return PendingBatch(BatchAnswer(code, result, total, batch_id), None)
+            self._gather_all(entries)
+            results.append(result)
+            first += self._slice
+        answer = BatchAnswer(0, b"".join(results), total, batch_id)
+        return PendingBatch(answer, self._wait_for(None, total))
+
+    async def query(self, kind: QueryKind, request: bytes, *, now_ms: int | None = None) -> Answer:
+        """Answers from a state in which all that is due is applied, and which is durable.
+
+        A clock that does not run says nothing about a query without a time: then nothing is applied
+        first. Raises as `command`.
+        """
+        self._admit()
+        now = self._clock.now_ms(now_ms)
+        try:
+            if now_ms is not None or self._clock.runs:
+                due = self._engine.next_due()
+                if due is not None and due <= now:
+                    self._gather_all(self._engine.tick(now))
+            code, body, partition = self._engine.query(kind, request)
+        except BaseException as error:
+            raise self._engine_failed(error) from error
+        if partition != MALFORMED:
+            await self._durable(partition)
+        elif code == 0:  # it spans all shops
+            await self._durable(None)
+        return Answer(code, body)
+
+    async def state_hash(self) -> tuple[bytes, int]:
+        """32 bytes over the whole state, once it is durable, and the number of shops.
+
+        Holds up everything else while it is computed. Raises as `command`.
+        """
+        self._admit()
+        try:
+            digest, shops = self._engine.state_hash(), len(self._engine.shop_ids())
+        except BaseException as error:
+            raise self._engine_failed(error) from error
+        await self._durable(None)
+        return digest, shops
+
+    def sessions(self) -> list[tuple[str, str]]:
+        """(session id, shop id) of every presence session that still has agents, sorted."""
+        return self._engine.sessions()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether calls are served: started, not closed, the state is what the log says."""
+        return self._healthy
+
+    @property
+    def clock(self) -> Clock:
+        """Whose time commands get."""
+        return self._clock
+
+    def use_clock(self, clock: Clock) -> None:
+        """Goes by another clock from now on."""
+        self._clock = clock
+
+    async def drain(self) -> None:
+        """Returns when nothing that was decided waits to become durable any more."""
+        while (future := self._wait_for(None, 0)) is not None:
+            await future
+
+    async def close(self) -> None:
+        """Takes no more calls, answers those under way, ends. The journal stays open."""
+        self._closed = True
+        self._set_healthy(False)
+        await self.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # Deciding
+
+    def _admit(self) -> None:
+        if not self._healthy:
+            raise JournalUnavailable
+        if self._waiting >= self._max_waiting:
+            raise Overloaded(OVERLOAD_RETRY_MS)
+
+    def _decide(
+        self, kind: CommandKind, request: bytes, now_ms: int, actor: str
+    ) -> tuple[int, bytes, int]:
+        try:
+            code, body, partition, entry = self._engine.decide(kind, request, now_ms, actor)
+        except BaseException as error:
+            raise self._engine_failed(error) from error
+        if entry:
+            self._gather(partition, 1, entry)
+        return code, body, partition
+
+    async def _yield(self, losses: int) -> None:
+        """Gives the loop its turn; raises when decisions made before it have been taken back."""
+        await asyncio.sleep(0)
+        if self._losses != losses:
+            raise JournalUnavailable
+
+    async def _apply_what_falls_due(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            with suppress(JournalUnavailable, EngineFailure):  # told and mended where they arose
+                while self._healthy and self._clock.runs and self._tick():
+                    await self._durable(None)
+
+    def _tick(self) -> bool:
+        """Applies the earliest part of what is due; returns whether anything was."""
+        try:
+            due, now = self._engine.next_due(), self._clock.now_ms()
+            if due is None or due > now:
+                return False
+            self._gather_all(self._engine.tick(min(now, due + TICK_SPAN_MS)))
+        except BaseException as error:
+            raise self._engine_failed(error) from error
+        return True
+
+    # Waiting
+
+    async def _durable(self, partition: int | None, answers: int = 1) -> None:
+        future = self._wait_for(partition, answers)
+        if future is not None and not await future:
+            raise JournalUnavailable
+
+    def _wait_for(self, partition: int | None, answers: int) -> asyncio.Future[bool] | None:
+        """Until what `partition` (None: any) holds is durable: True, or lost: False. None: it is now."""
+        commit = self._last_commit_with(partition)
+        if commit is None:
+            return None
+        future = self._loop.create_future()
+        commit.waiters.append((future, partition))
+        commit.answers += answers
+        self._waiting += answers
+        return future
+
+    def _last_commit_with(self, partition: int | None) -> _Commit | None:
+        if partition is None:
+            return self._gathering if self._gathering.entries else self._in_flight
+        if partition in self._gathering.entries:
+            return self._gathering
+        if self._in_flight is not None and partition in self._in_flight.entries:
+            return self._in_flight
+        return None
+
+    # Committing
+
+    def _gather_all(self, entries: Iterable[tuple[int, int, bytes]]) -> None:
+        for partition, count, some in entries:
+            self._gather(partition, count, some)
+
+    def _gather(self, partition: int, count: int, entries: bytes) -> None:
+        commit = self._gathering
+        if not commit.entries and self._in_flight is None:
+            # Not at once: what this turn of the loop still decides goes in together.
+            self._loop.call_soon(self._commit)
+        commit.entries.setdefault(partition, []).append(entries)
+        commit.counts[partition] = commit.counts.get(partition, 0) + count
+
+    def _commit(self) -> None:
+        """Hands what was gathered to the journal, unless a commit is under way."""
+        commit = self._gathering
+        if self._in_flight is not None or not commit.entries:
+            return
+        self._in_flight, self._gathering = commit, _Commit()
+        now_ms = self._clock.now_ms()
+        for partition, entries in commit.entries.items():
+            seq, predecessor = self._ends.get(partition, NO_RECORD)
+            append_id = secrets.token_bytes(16)
+            record, commit.checksums[partition] = pack(
+                rules_version=self._core.rules_version,
+                append_id=append_id,
+                writer=self._writer,
+                now_ms=now_ms,
+                count=commit.counts[partition],
+                seq=seq + 1,
+                partition=partition,
+                predecessor=predecessor,
+                entries=b"".join(entries),
+            )
+            commit.appends.append(Append(partition, seq, append_id, record))
+        self._journal.append(commit.appends).add_done_callback(
+            lambda stored: self._loop.call_soon_threadsafe(self._stored, commit, stored)
+        )
+
+    def _stored(self, commit: _Commit, stored: StorageFuture[list[int | Conflict]]) -> None:
+        error = stored.exception()
+        if error is not None:
+            log.error("a commit failed", exc_info=error)
+            self._run(self._find_out(commit))
+            return
+        lost = {
+            append.partition
+            for append, result in zip(commit.appends, stored.result(), strict=True)
+            if isinstance(result, Conflict)
+        }
+        if lost:
+            log.warning("somebody else has written to partitions %s", sorted(lost))
+        self._settle(commit, lost)
+
+    async def _find_out(self, commit: _Commit) -> None:
+        """After an error: a group may have gone in all the same; append ids at the heads tell."""
+        lost = set(commit.entries)
+        try:
+            heads = await asyncio.to_thread(self._journal.heads, lost)
+            lost -= {
+                append.partition
+                for append in commit.appends
+                if append.partition in heads
+                and heads[append.partition].append_id == append.append_id
+            }
+        except JournalError as error:
+            log.error("the journal cannot be read either", exc_info=error)
+        finally:
+            self._settle(commit, lost)
+
+    def _settle(self, commit: _Commit, lost: Set[int]) -> None:
+        """Ends a commit of which all went in but `lost`."""
+        self._in_flight = None
+        for append in commit.appends:
+            if append.partition not in lost:
+                end = (append.expected_seq + 1, commit.checksums[append.partition])
+                self._ends[append.partition] = end
+        self._finish(commit, lost)
+        if not lost:
+            self._setbacks = 0
+            self._commit()
+            return
+        # What was decided meanwhile may rest on what is lost.
+        dropped, self._gathering = self._gathering, _Commit()
+        self._finish(dropped, dropped.entries.keys())
+        self._take_back(lost | dropped.entries.keys())
+
+    def _finish(self, commit: _Commit, lost: Set[int]) -> None:
+        self._waiting -= commit.answers
+        commit.finish(lost)
+
+    # Mending
+
+    def _engine_failed(self, error: BaseException) -> EngineFailure:
+        """For an exception out of the engine: it may have left any shop half changed."""
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise error
+        log.critical("the engine failed", exc_info=error)
+        self._take_back(set(range(self._journal.partitions)))
+        return EngineFailure()
+
+    def _take_back(self, partitions: Set[int]) -> None:
+        """Serves nobody until these partitions are again what the log says."""
+        mending = bool(self._broken)
+        self._broken |= partitions
+        self._losses += 1
+        self._set_healthy(False)
+        if not mending:
+            self._run(self._mend())
+
+    async def _mend(self) -> None:
+        while self._broken:
+            if self._setbacks:
+                pause = FIRST_RETRY_S * 2 ** min(self._setbacks - 1, 10)
+                await asyncio.sleep(min(pause, LAST_RETRY_S))
+            self._setbacks += 1
+            await self.drain()  # what was decided before the engine failed is still good
+            broken = frozenset(self._broken)
+            try:
+                await asyncio.wrap_future(self._journal.probe())
+                engine, replayed = await asyncio.to_thread(
+                    replay, self._journal, self._core, broken
+                )
+                self._swap_in(engine, broken)
+            except Exception as error:
+                log.error("partitions cannot be read back yet", exc_info=error)
+                continue
+            for partition in broken:
+                self._ends[partition] = replayed.ends.get(partition, NO_RECORD)
+            self._broken -= broken
+            log.warning("read back %d partitions: serving again", len(broken))
+        self._set_healthy(not self._closed)
+
+    def _swap_in(self, engine: Engine, partitions: Set[int]) -> None:
+        if len(partitions) == self._journal.partitions:
+            self._engine = engine
+        else:
+            for partition in partitions:
+                self._engine.take_partition(engine, partition)
+
+    def _set_healthy(self, healthy: bool) -> None:
+        if healthy != self._healthy:
+            self._healthy = healthy
+            if self.on_health_change is not None:
+                self.on_health_change(healthy)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
