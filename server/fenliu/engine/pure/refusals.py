@@ -1,0 +1,58 @@
+"""Every way to say no, in one table (docs/engine.md section 3). Knows no state."""
+
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from fenliu.engine.pure.wire import encode
+
+_INVALID_ARGUMENT, _NOT_FOUND, _ABORTED, _UNIMPLEMENTED = 3, 5, 10, 12
+
+# reason: (canonical gRPC code, the rule's text; "" where the place that refuses says which)
+_TABLE = {
+    "MALFORMED_MESSAGE": (_INVALID_ARGUMENT, ""),
+    "INVALID_FIELD": (_INVALID_ARGUMENT, ""),
+    "REQUEST_ID_REUSED": (_INVALID_ARGUMENT, "used within 24 h with another body"),
+    "SHOP_NOT_FOUND": (_NOT_FOUND, "unknown shop"),
+    "AGENT_NOT_FOUND": (_NOT_FOUND, "unknown agent"),
+    "CONVERSATION_NOT_FOUND": (_NOT_FOUND, "never issued"),
+    "STALE_ETAG": (_ABORTED, ""),
+    "NOT_BUILT": (_UNIMPLEMENTED, "not supported yet"),
+}
+
+
+class Refusal(Exception):
+    """A command or query refused. `code` is a canonical gRPC code other than 0."""
+
+    def __init__(self, reason: str, field: str, rule: str = "") -> None:
+        self.code, fixed_rule = _TABLE[reason]
+        self.reason = reason
+        self.field = field
+        self.rule = rule or fixed_rule
+        super().__init__(f"{field}: {self.rule}" if field else self.rule)
+
+    def status(self) -> bytes:
+        """The encoded `google.rpc.Status`."""
+        info = error_details_pb2.ErrorInfo(reason=self.reason, domain="fenliu")
+        if self.field:
+            info.metadata["field"] = self.field
+        info.metadata["rule"] = self.rule
+        detail = any_pb2.Any(
+            type_url="type.googleapis.com/google.rpc.ErrorInfo", value=encode(info)
+        )
+        return encode(status_pb2.Status(code=self.code, message=str(self), details=[detail]))
+
+
+def malformed(message_name: str) -> Refusal:
+    """The bytes are no such message. `message_name` is the full name."""
+    return Refusal("MALFORMED_MESSAGE", "", f"not a {message_name}")
+
+
+def invalid(field: str, rule: str) -> Refusal:
+    """A field breaks a rule."""
+    return Refusal("INVALID_FIELD", field, rule)
+
+
+def stale(field: str, etag: str) -> Refusal:
+    """The request's etag is not the stored one, which is `etag` ("": there is no such shop)."""
+    rule = f"stale: the shop is at {etag}" if etag else "stale: there is no such shop"
+    return Refusal("STALE_ETAG", field, rule)

@@ -1,0 +1,169 @@
+"""The canonical state of a shop as bytes and back, and the hash over all (docs/engine.md sections 2, 10)."""
+
+import hashlib
+from collections.abc import Mapping
+
+from fenliu.engine.pure import repeats, wire
+from fenliu.engine.pure.selection import Member, Pool
+from fenliu.engine.pure.state import Contact, Conversation, Remembered, Shop, Waiting
+from fenliu.engine.v1 import engine_pb2
+
+RULES_VERSION = 1
+"""Version of the arithmetic by which entries are applied."""
+
+
+def state_hash(shops: Mapping[str, Shop]) -> bytes:
+    """32 bytes over the whole state."""
+    total = hashlib.sha256()
+    for shop_id in sorted(shops):
+        total.update(hashlib.sha256(take(shops[shop_id])).digest())
+    return total.digest()
+
+
+def take(shop: Shop) -> bytes:
+    """The encoded `ShopSnapshot`; lists what exists at the shop's last time."""
+    now = shop.last_now_ms
+    snapshot = engine_pb2.ShopSnapshot(
+        rules_version=RULES_VERSION,
+        shop=shop.document,
+        last_now_ms=now,
+        last_decision=shop.last_decision,
+        last_conversation=shop.last_conversation,
+        clamped_timestamps=shop.clamped_timestamps,
+    )
+    for agent_id, agent in sorted(shop.agents.items()):
+        snapshot.agents.add(
+            agent_id=agent_id,
+            status=agent.status,
+            since_ms=agent.since_ms,
+            cause=agent.cause,
+            session_id=agent.session_id,
+            absolute_awaiting=agent.absolute_awaiting,
+        )
+    for number, conversation in sorted(shop.conversations.items()):
+        snapshot.conversations.add(
+            conversation=number,
+            buyer_id=conversation.buyer_id,
+            agent_id=conversation.agent_id,
+            group_id=conversation.group_id,
+            opened_at_ms=conversation.opened_at_ms,
+            last_activity_ms=conversation.last_activity_ms,
+            awaiting=conversation.awaiting,
+        )
+    for buyer_id, contact in sorted(shop.contacts.items()):
+        if shop.contact_exists(contact, now):
+            snapshot.contacts.add(
+                buyer_id=buyer_id,
+                agent_id=contact.agent_id,
+                consulted_at_ms=contact.consulted_at_ms,
+                conversation=contact.conversation,
+            )
+    for buyer_id, waiting in sorted(shop.waiting.items()):
+        snapshot.waiting.add(
+            buyer_id=buyer_id,
+            outcome=waiting.outcome,
+            agent_id=waiting.agent_id,
+            since_ms=waiting.since_ms,
+            decision=waiting.decision,
+        )
+    for request_id, request in sorted(shop.requests.items()):
+        if repeats.exists(request.at_ms, now):
+            snapshot.requests.add(
+                request_id=request_id,
+                digest=request.digest,
+                at_ms=request.at_ms,
+                reply=request.reply,
+            )
+    for event_id, at_ms in sorted(shop.events.items()):
+        if repeats.exists(at_ms, now):
+            snapshot.events.add(event_id=event_id, at_ms=at_ms)
+    for pool in sorted(shop.pools.values(), key=lambda pool: pool.group_ids):
+        if pool.picked_from:
+            _take_pool(snapshot.pools.add(), pool)
+    return wire.encode(snapshot)
+
+
+def _take_pool(state: engine_pb2.PoolState, pool: Pool) -> None:
+    state.group_ids.extend(pool.group_ids)
+    state.virtual_time = pool.virtual_time.to_bytes(16, "big")
+    for agent_id, member in sorted(pool.members.items()):
+        state.members.add(
+            agent_id=agent_id,
+            eligible_at=member.eligible_at.to_bytes(16, "big"),
+            weight=member.weight,
+            available=member.available,
+        )
+
+
+def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
+    """The shop as the snapshot says. Raises ValueError if it cannot be one of this version's."""
+    if snapshot.rules_version != RULES_VERSION:
+        raise ValueError(f"snapshot of rules version {snapshot.rules_version}")
+    if not snapshot.shop.shop_id or not snapshot.shop.etag:
+        raise ValueError("snapshot without a shop")
+    now = snapshot.last_now_ms
+    shop = Shop(snapshot.shop.shop_id, partition, now)
+    shop.put_document(snapshot.shop, now)
+    shop.last_decision = snapshot.last_decision
+    shop.last_conversation = snapshot.last_conversation
+    shop.clamped_timestamps = snapshot.clamped_timestamps
+    for agent_state in snapshot.agents:
+        agent = shop.agents.get(agent_state.agent_id)
+        if agent is None:
+            raise ValueError("snapshot with an agent who is not in its shop")
+        shop.set_presence(agent, agent_state.status, agent_state.cause, agent_state.session_id)
+        agent.since_ms = agent_state.since_ms
+        if agent_state.HasField("absolute_awaiting"):
+            agent.absolute_awaiting = agent_state.absolute_awaiting
+    for one in snapshot.conversations:
+        shop.open_conversation(
+            Conversation(
+                one.conversation,
+                one.buyer_id,
+                one.agent_id,
+                one.group_id,
+                one.opened_at_ms,
+                one.last_activity_ms,
+                one.awaiting,
+            )
+        )
+    for contact in snapshot.contacts:
+        shop.set_contact(
+            contact.buyer_id,
+            Contact(contact.agent_id, contact.consulted_at_ms, contact.conversation),
+            now,
+        )
+    for waiting in snapshot.waiting:
+        shop.waiting[waiting.buyer_id] = Waiting(
+            waiting.outcome, waiting.agent_id, waiting.since_ms, waiting.decision
+        )
+    for request in sorted(snapshot.requests, key=lambda request: request.at_ms):
+        shop.requests[request.request_id] = Remembered(request.digest, request.at_ms, request.reply)
+        shop.request_order.append((request.at_ms, request.request_id))
+    for event in sorted(snapshot.events, key=lambda event: event.at_ms):
+        shop.events[event.event_id] = event.at_ms
+        shop.event_order.append((event.at_ms, event.event_id))
+    for pool_state in snapshot.pools:
+        _load_pool(shop, pool_state)
+    shop.refresh_all()
+    return shop
+
+
+def _load_pool(shop: Shop, state: engine_pb2.PoolState) -> None:
+    groups = frozenset(state.group_ids)
+    if not groups <= shop.config.all_groups:
+        raise ValueError("snapshot with a pool of groups that are not in its shop")
+    pool = shop.pools[groups] = Pool(groups)
+    pool.restore(
+        _uint128(state.virtual_time),
+        {
+            one.agent_id: Member(_uint128(one.eligible_at), one.weight, one.available)
+            for one in state.members
+        },
+    )
+
+
+def _uint128(data: bytes) -> int:
+    if len(data) != 16:
+        raise ValueError("not 16 bytes")
+    return int.from_bytes(data, "big")
