@@ -1,0 +1,235 @@
+"""Both cores and the naive model in lockstep, through random walks of every command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from fenliu.engine.v1 import engine_pb2
+from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2
+from model import commands
+from model.cores import all_cores
+from model.lockstep import Lockstep
+from model.wire import DAY, T0, Result
+
+rngs = st.randoms(use_true_random=False)
+
+
+class Walk(RuleBasedStateMachine):
+    """One walk through a small world of three shops; `steps` counts over all walks."""
+
+    steps = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = Lockstep(all_cores())
+        self.now = T0
+
+    def teardown(self) -> None:
+        self.pair.check()
+        type(self).steps += self.pair.steps
+
+    # What the walk knows of the state: enough to name things that exist.
+
+    def issued(self) -> int:
+        shop = self.pair.model.shops.get(commands.SHOPS[0])
+        return shop.last_conversation() if shop else 0
+
+    def etags(self) -> list[str]:
+        return [shop.document().etag for shop in self.pair.model.shops.values()]
+
+    def do(self, name: str, message: Any, actor: str = "") -> Result:
+        result = self.pair.do(name, message, self.now, actor)
+        if result.entry:
+            self.pair.check_shop(self.shop_of(name, message))
+        return result
+
+    @staticmethod
+    def shop_of(name: str, message: Any) -> str:
+        if name == "apply_shop":
+            shop_id: str = message.shop.shop_id
+        elif name == "update_presence":
+            shop_id = message.update.shop_id
+        else:
+            shop_id = message.shop_id
+        return shop_id
+
+    @initialize(rng=rngs)
+    def first_shop(self, rng: Any) -> None:
+        """A shop with people at the desks, so that a walk does not begin with refusals."""
+        document = commands.document(rng, commands.SHOPS[0])
+        self.do("apply_shop", shop_pb2.ApplyShopRequest(shop=document), "owner")
+        for agent in document.agents[:4]:
+            update = presence_pb2.PresenceUpdate(
+                update_id="u", shop_id=document.shop_id, agent_id=agent.agent_id, status=1
+            )
+            self.do("update_presence", engine_pb2.UpdatePresence(session_id="x", update=update))
+
+    @rule(rng=rngs)
+    def time_passes(self, rng: Any) -> None:
+        self.now += rng.choice(commands.JUMPS)
+
+    @rule(rng=rngs)
+    def apply_shop(self, rng: Any) -> None:
+        message = commands.apply_shop(rng, self.etags())
+        result = self.do("apply_shop", message, rng.choice(["", "owner"]))
+        if result.code == 0:
+            again = shop_pb2.ApplyShopRequest(shop=result.ok.shop)
+            assert not self.do("apply_shop", again).ok.changed
+
+    @rule(rng=rngs)
+    def set_weights(self, rng: Any) -> None:
+        self.do("set_weights", commands.set_weights(rng, self.etags()), rng.choice(["", "m"]))
+
+    @rule(rng=rngs)
+    def inquiries(self, rng: Any) -> None:
+        for _ in range(rng.randrange(1, 6)):
+            self.now += rng.choice(commands.JUMPS[:14])
+            self.do("route", commands.route(rng))
+
+    @rule(rng=rngs)
+    def the_same_inquiry_twice(self, rng: Any) -> None:
+        message: Any = commands.route(rng)
+        message.request_id = rng.choice(commands.REQUEST_IDS)
+        first = self.do("route", message)
+        before = self.pair.model.shops[message.shop_id].last_now() if first.code == 0 else 0
+        self.now += rng.choice(commands.JUMPS)
+        again = self.do("route", message)
+        if first.code == 0 and self.now <= before + DAY:
+            assert again.reply == first.reply
+
+    @rule(rng=rngs)
+    def close(self, rng: Any) -> None:
+        self.do("close_conversation", commands.close_conversation(rng, self.issued()))
+
+    @rule(rng=rngs)
+    def messages(self, rng: Any) -> None:
+        for _ in range(rng.randrange(1, 6)):
+            self.now += rng.choice(commands.JUMPS[:14])
+            self.do("message", commands.message(rng, self.issued(), self.now))
+
+    @rule(rng=rngs)
+    def presence_updates(self, rng: Any) -> None:
+        for _ in range(rng.randrange(1, 4)):
+            self.do("update_presence", commands.update_presence(rng), rng.choice(["", "m"]))
+
+    @rule(rng=rngs)
+    def set_presence(self, rng: Any) -> None:
+        self.do("set_presence", commands.set_presence(rng), rng.choice(["", "m"]))
+
+    @rule(rng=rngs)
+    def expire(self, rng: Any) -> None:
+        self.do("expire_session", commands.expire_session(rng))
+
+    @rule(rng=rngs)
+    def tick_one(self, rng: Any) -> None:
+        self.do("tick", commands.tick(rng))
+
+    @rule()
+    def tick_all(self) -> None:
+        self.pair.tick(self.now)
+
+    @rule()
+    def tick_what_is_next(self) -> None:
+        due = self.pair.model.next_due()
+        if due is not None:
+            self.now = due
+            self.pair.tick(due)
+
+    @rule(rng=rngs)
+    def inquiry_batch(self, rng: Any) -> None:
+        items: list[Any] = [commands.route(rng) for _ in range(rng.randrange(6))]
+        self.batch(rng, "route", items)
+
+    @rule(rng=rngs)
+    def message_batch(self, rng: Any) -> None:
+        issued = self.issued()
+        items = [commands.message(rng, issued, self.now) for _ in range(rng.randrange(6))]
+        self.batch(rng, "message", items)
+
+    def batch(self, rng: Any, name: str, items: list[Any]) -> None:
+        if items and rng.randrange(3) == 0:
+            i = rng.randrange(len(items))
+            items[i] = commands.spoiled_bytes(rng, items[i])
+        batch_id = rng.choice([0, 7, 2**64 - 1])
+        self.pair.batch(name, items, self.now, rng.choice([1, 2, 4096]), batch_id)
+
+    @rule(rng=rngs)
+    def unreadable(self, rng: Any) -> None:
+        name, message = rng.choice(
+            [
+                ("route", commands.route(rng)),
+                ("message", commands.message(rng, 1, self.now)),
+                ("apply_shop", commands.apply_shop(rng, [])),
+                ("update_presence", commands.update_presence(rng)),
+            ]
+        )
+        self.pair.malformed(name, commands.spoiled_bytes(rng, message), self.now)
+
+    @rule(rng=rngs)
+    def queries(self, rng: Any) -> None:
+        shop_id = commands.shop_id(rng)
+        self.pair.query("list_presence", presence_pb2.ListPresenceRequest(shop_id=shop_id))
+        self.pair.query("get_shop", shop_pb2.GetShopRequest(shop_id=shop_id))
+        page = shop_pb2.ListShopsRequest(
+            page_size=rng.choice([-1, 0, 1, 2, 1000, 1001]),
+            page_token=rng.choice(["", "s", "t", "a\nb"]),
+        )
+        self.pair.query("list_shops", page)
+
+    @rule()
+    def start_again_from_snapshots(self) -> None:
+        self.pair.reload()
+
+
+def walk(examples: int, steps: int, *, derandomize: bool) -> int:
+    """Runs walks and returns how many commands were compared."""
+    Walk.steps = 0
+    run_state_machine_as_test(
+        Walk,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=derandomize,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
+    return Walk.steps
+
+
+def test_the_cores_and_the_model_agree_on_short_walks() -> None:
+    steps = walk(12, 25, derandomize=True)
+    print(f"{steps} steps compared")
+    assert steps >= 300
+
+
+@pytest.mark.slow
+def test_the_cores_and_the_model_agree_over_ten_thousand_steps() -> None:
+    steps = 0
+    while steps < 10_000:
+        done = walk(60, 50, derandomize=False)
+        assert done > 0
+        steps += done
+        print(f"{steps} steps compared")
+    assert steps >= 10_000
+
+
+def test_a_request_repeated_in_a_batch_gets_the_answer_of_the_first() -> None:
+    pair = Lockstep(all_cores())
+    shop = shop_pb2.Shop(shop_id="s")
+    shop.agents.add(agent_id="a")
+    shop.groups.add(group_id="g", agent_ids=["a"])
+    pair.do("apply_shop", shop_pb2.ApplyShopRequest(shop=shop), T0)
+    pair.do(
+        "set_presence", presence_pb2.SetPresenceRequest(shop_id="s", agent_id="a", status=1), T0
+    )
+    twice = dispatch_pb2.RouteRequest(shop_id="s", buyer_id="b", request_id="r")
+    pair.batch("route", [twice, twice], T0, 4096)
+    pair.check()
+    assert pair.model.shops["s"].decisions() == 1
