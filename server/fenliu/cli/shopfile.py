@@ -55,14 +55,14 @@ def _read_file(path: Path) -> list[tuple[int, shop_pb2.Shop]]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ShopFileError(f"{path}: not UTF-8") from None
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
+        reader = _Reader(path, loader)
         while loader.check_node():
             node = loader.get_node()
             if node is None or node.tag == _NULL:
                 continue  # An empty document, as after a closing `---`.
             shop = shop_pb2.Shop()
-            reader = _Reader(path, loader)
             reader.fill(shop, node, "")
             if not shop.shop_id:
                 raise reader.error(node, "shop_id", "is missing")
@@ -72,8 +72,6 @@ def _read_file(path: Path) -> list[tuple[int, shop_pb2.Shop]]:
         raise ShopFileError(f"{path}:{line}: not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ShopFileError(f"{path}: not YAML: {error}") from None
-    finally:
-        loader.dispose()
     if not shops:
         raise ShopFileError(f"{path}: no shop in it")
     return shops
@@ -131,16 +129,18 @@ class _Reader:
         """A message with this one field set."""
         if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
             raise self.error(node, place, "must be one value")
-        if field.enum_type is not None:
-            value: object = self._enum(field.enum_type, node, place)
-        elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-            value = node.value  # As written: an id 007 stays 007.
-        else:
-            value = self._loader.construct_object(node)
         one = type(message)()
         try:
+            if field.enum_type is not None:
+                value: object = self._enum(field.enum_type, node, place)
+            elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+                value = node.value  # As written: an id 007 stays 007.
+            else:
+                value = self._loader.construct_object(node)  # ValueError: a date that is none.
             json_format.ParseDict({field.name: [value] if field.is_repeated else value}, one)
-        except json_format.ParseError:
+        except ShopFileError:
+            raise
+        except (json_format.ParseError, ValueError):
             kind = _KIND[field.cpp_type]
             raise self.error(node, place, f"must be {kind}, not {node.value}") from None
         return one
