@@ -397,22 +397,28 @@ async def test_two_writers_stay_right_and_read_what_they_missed(core, journal):
 # When the engine fails
 
 
-class FailingOnce:
+class Panic(BaseException):
+    """As a panic of the Rust core arrives: no Exception."""
+
+
+class FailingCore:
     """A core whose engines are the real ones, until a buyer called `poison` asks."""
 
     def __init__(self, core) -> None:
         self._core = core
+        self.failing_replays = 0
 
     def __getattr__(self, name):
         return getattr(self._core, name)
 
     def engine(self, partitions):
-        return FailingEngine(self._core.engine(partitions))
+        return FailingEngine(self._core.engine(partitions), self)
 
 
 class FailingEngine:
-    def __init__(self, engine) -> None:
+    def __init__(self, engine, core) -> None:
         self._engine = engine
+        self._core = core
 
     def __getattr__(self, name):
         return getattr(self._engine, name)
@@ -425,7 +431,8 @@ class FailingEngine:
 
 
 async def test_an_engine_failure_fails_that_call_and_leaves_no_trace(core, journal):
-    dispatcher = trace_dispatcher(FailingOnce(core), journal)
+    failing = FailingCore(core)
+    dispatcher = trace_dispatcher(failing, journal)
     await dispatcher.start()
     await staffed(dispatcher, SHOP, OTHER_SHOP)
     journal.hold()
@@ -434,9 +441,11 @@ async def test_an_engine_failure_fails_that_call_and_leaves_no_trace(core, journ
     with pytest.raises(EngineFailure):
         await dispatcher.command(ROUTE, route("poison"), now_ms=NOW)
     assert not dispatcher.healthy
+    failing.failing_replays = 2
     journal.release()
     assert routed((await under_way).body).conversation_id == "c1"
     await until(lambda: dispatcher.healthy)
+    assert failing.failing_replays == 0
     assert await open_conversations(dispatcher) == 1
     assert await dispatcher.state_hash() == (logged_hash(journal, core), 2)
     await dispatcher.close()

@@ -156,6 +156,7 @@ def test_a_closed_directory_can_be_served_again_under_its_name(tmp_path):
     )
     assert [r.seq for r in second.read(6)] == [1]
     second.close()
+    second.close()
 
 
 def test_an_existing_directory_keeps_its_number_of_partitions(tmp_path):

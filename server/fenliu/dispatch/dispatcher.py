@@ -470,7 +470,9 @@ class Dispatcher:
                     replay, self._journal, self._core, broken
                 )
                 self._swap_in(engine, broken)
-            except Exception as error:
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # an engine's panic is no Exception
                 log.error("partitions cannot be read back yet", exc_info=error)
                 continue
             for partition in broken:

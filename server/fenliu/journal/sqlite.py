@@ -154,7 +154,7 @@ class SqliteJournal(SqliteReader):
         """For `open`: the directory is made and `lock` is its open lock file."""
         super().__init__(directory)
         self._durability = durability
-        self._lock = lock
+        self._lock: int | None = lock
         self._connection: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-journal")
 
@@ -167,10 +167,13 @@ class SqliteJournal(SqliteReader):
         return self._writer.submit(self._write, _probe)
 
     def close(self) -> None:
-        """Waits for the appends handed in, then gives the directory free."""
+        """Waits for the appends handed in, then gives the directory free; again: does nothing."""
+        if self._lock is None:
+            return
         self._writer.submit(self._disconnect).result()
         self._writer.shutdown()
         os.close(self._lock)  # which unlocks it
+        self._lock = None
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs on the writer thread: `work` in one transaction."""
