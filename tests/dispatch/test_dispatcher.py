@@ -426,8 +426,14 @@ class FailingEngine:
     def decide(self, kind, request, now_ms, actor=""):
         decided = self._engine.decide(kind, request, now_ms, actor)
         if b"poison" in request:
-            raise BaseException("a panic, after the state has changed")
+            raise Panic("after the state has changed")
         return decided
+
+    def apply(self, entries):
+        if self._core.failing_replays:
+            self._core.failing_replays -= 1
+            raise Panic("while the log is read back")
+        return self._engine.apply(entries)
 
 
 async def test_an_engine_failure_fails_that_call_and_leaves_no_trace(core, journal):
