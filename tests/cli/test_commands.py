@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from fenliu import __version__
 from fenliu.cli import main
@@ -88,11 +91,18 @@ def test_version_names_the_core():
     assert said(run("--version", FENLIU_CORE="python")) == f"fenliu {__version__} (python core)\n"
 
 
+def test_a_core_that_cannot_be_is_one_line():
+    result = run("--version", FENLIU_CORE="cobol")
+    assert said(result, 1) == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", ["serve", "apply", "route", "replay", "state-hash", "demo"])
 def test_every_option_names_its_environment_variable(command: str):
-    text = said(run(command, "--help"))
-    options = [line for line in text.splitlines() if line.strip().startswith("--")]
-    assert text.count("FENLIU_") == len([o for o in options if not o.strip().startswith("--help")])
+    options = [one for one in main.commands[command].params if isinstance(one, click.Option)]
+    text = " ".join(said(run(command, "--help")).split())
+    assert text.count("env var: FENLIU_") == len(options) > 1
 
 
 def test_apply_says_what_changed_and_again_that_nothing_did(wall: str, tmp_path: Path):
@@ -205,11 +215,16 @@ def test_a_trace_goes_at_full_speed_on_a_trace_clock_and_the_state_can_be_compar
     assert played["failures"] == []
     assert "day.csv" in result.stderr  # The progress bar.
     assert len([line for line in acks.read_text().splitlines() if '"route"' in line]) == 3
+    # A directory in the environment does not stand in the way of a target that is typed.
+    mixed = run("state-hash", "--target", "127.0.0.1:1", FENLIU_DATA=str(tmp_path / "data"))
+    assert "no server answers" in mixed.stderr
+    said(run("state-hash", "--target", target, "--data", tmp_path / "data"), 2)
     for core in ("python", "auto"):
         assert said(run("state-hash", "--data", tmp_path / "data", "--core", core)) == live
     assert len(live.strip()) == 64
     assert "KO" in table
-    assert max(map(len, table.splitlines())) <= 80
+    assert "Not sent: 1 replies" in table
+    assert max(map(cell_len, table.splitlines())) <= 80
 
 
 def test_a_wall_clock_server_wants_a_speed(wall: str, trace: Callable[..., Path]):
@@ -253,13 +268,18 @@ def test_a_replay_goes_through_a_killed_server(trace: Callable[..., Path], tmp_p
             stderr=subprocess.PIPE,
             text=True,
         )
-        while not acks.exists() or len(acks.read_text().splitlines()) < 40:
-            assert replay.poll() is None, replay.communicate()
-        process.kill()
-        process.wait()
-    with server(tmp_path / "data", "--clock", "trace", "--listen", target):
-        out, err = replay.communicate(timeout=60)
-        assert replay.returncode == 0, err
+        try:
+            while not acks.exists() or len(acks.read_text().splitlines()) < 40:
+                assert replay.poll() is None, replay.communicate()
+                time.sleep(0.005)
+            process.kill()
+            process.wait()
+            with server(tmp_path / "data", "--clock", "trace", "--listen", target):
+                out, err = replay.communicate(timeout=60)
+        finally:
+            replay.kill()
+            replay.communicate()
+    assert replay.returncode == 0, err
     played = json.loads(out)
     assert played["decisions"] == 120
     assert played["failures"] == []
@@ -277,7 +297,7 @@ def test_the_demo_plays_a_day_and_shows_shares_and_reasons(tmp_path: Path):
     assert "演示店 · demo" in text
     assert "By weight" in " ".join(text.split())
     assert "listening" not in text
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(cell_len, text.splitlines())) <= 80
     # The next day goes to a copy: the first shop keeps its traffic.
     assert "演示店 · demo-2" in said(run(*demo, "--once"))
 

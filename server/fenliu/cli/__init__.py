@@ -6,6 +6,8 @@ Talks to servers through `fenliu.client`; what needs a server's parts in this pr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -25,12 +27,18 @@ class _Commands(click.Group):
     """The commands; whatever one of them raises becomes one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _one_line_errors():
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            raise click.ClickException(_one_line(error)) from error
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        raise click.ClickException(_one_line(error)) from error
 
 
 def _one_line(error: Exception) -> str:
@@ -43,7 +51,9 @@ def _one_line(error: Exception) -> str:
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        click.echo(f"fenliu {__version__} ({App(ServerConfig()).core.name} core)")
+        with _one_line_errors():
+            core = App(ServerConfig()).core
+        click.echo(f"fenliu {__version__} ({core.name} core)")
         ctx.exit()
 
 

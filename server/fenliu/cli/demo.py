@@ -80,6 +80,7 @@ async def _demo(
             return
         app.follow_wall_clock()
         click.echo(f"listening on {address}")
+        click.echo(f"try: fenliu route --shop {shops[0].shop_id} --buyer wang --target {address}")
         await asyncio.Event().wait()
     except asyncio.CancelledError:
         pass  # SIGTERM or Ctrl-C: the usual end.
@@ -102,11 +103,11 @@ async def _play_day(address: str, shops: list[shop_pb2.Shop], buyers: int, seed:
         tables.print_shares(shop, received.get(shop.shop_id, {}), expected)
     tables.print_waiting(received.values())
     click.echo(
-        "Received counts buyers, the reasons count inquiries. Share is each agent's part of the new\n"
-        "buyers (weighted, spilled); By weight is what the weights alone give those at the desk:\n"
-        "the busy get fewer, never none."
+        "Received counts buyers, the reasons count inquiries. Share is an agent's part of\n"
+        "the new buyers (weighted, spilled); By weight is what the weights alone give\n"
+        "those at the desk. The busy get fewer, never none."
     )
-    tables.print_troubles(report)
+    tables.print_failures(report)
 
 
 def _number_copies(shops: list[shop_pb2.Shop], taken: set[str]) -> None:

@@ -17,6 +17,8 @@ from fenliu.traffic.shares import receptions
 from fenliu.traffic.trace import as_traffic, read_trace
 from fenliu.v1 import operator_pb2, types_pb2
 
+_FIRST_PATIENCE_S = 3.0
+
 
 @click.command()
 @click.argument(
@@ -58,19 +60,22 @@ def replay(
     """
     traffic = as_traffic(read_trace(trace), create_shops=create_shops)
 
+    # A server that is not there at all is said soon, whatever the patience with one that goes away.
+    first_patience_s = min(patience, _FIRST_PATIENCE_S)
+    server = with_client(target, FenliuClient.get_server_info, patience_s=first_patience_s)
+    if server.clock != operator_pb2.CLOCK_TRACE and speed is None:
+        raise click.UsageError(
+            "the server goes by the wall clock: add --speed X (1: as recorded),"
+            " or start it with `fenliu serve --clock trace`"
+        )
+
     async def work(client: FenliuClient) -> PlayReport:
-        clock = (await client.get_server_info()).clock
-        if clock != operator_pb2.CLOCK_TRACE and speed is None:
-            raise click.UsageError(
-                "the server goes by the wall clock: add --speed X (1: as recorded),"
-                " or start it with `fenliu serve --clock trace`"
-            )
         if not create_shops:
             await _check_shops(client, traffic)
         opened = acks.open("a", encoding="utf-8") if acks is not None else nullcontext()
         with opened as file, tables.progress(trace.name, len(traffic.events)) as step:
             lines: TextIO | None = file
-            return await play(client, traffic, clock, speed=speed, acks=lines, on_event=step)
+            return await play(client, traffic, server.clock, speed=speed, acks=lines, on_event=step)
 
     report = with_client(target, work, patience_s=patience)
     if as_json:
@@ -79,7 +84,12 @@ def replay(
         shops = receptions(report.decisions)
         tables.print_agents(shops)
         tables.print_waiting(shops.values())
-        tables.print_troubles(report)
+        if report.replies_without_conversation:
+            click.echo(
+                f"Not sent: {report.replies_without_conversation} replies to buyers who had not"
+                " been routed to an agent."
+            )
+        tables.print_failures(report)
     if report.failures:
         raise SystemExit(1)
 

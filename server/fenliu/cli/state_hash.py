@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from fenliu import app
 from fenliu.cli.options import json_option, option, print_json, target_option, with_client
@@ -16,19 +17,29 @@ from fenliu.config import CoreChoice
 @option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    envvar=None,
     help="Replay this directory's log instead; a server may be running on it.",
 )
 @core_option
 @target_option
 @json_option
-def state_hash(data: Path | None, core: CoreChoice, target: str, as_json: bool) -> None:
+@click.pass_context
+def state_hash(
+    context: click.Context, data: Path | None, core: CoreChoice, target: str, as_json: bool
+) -> None:
     """Print the hash of the whole state.
 
-    Asks the server at --target, or replays a data directory with --data (then --core chooses who
-    computes it). Equal hashes mean equal states.
+    Replays a data directory with --data (--core chooses who computes the hash), else asks the
+    server at --target. Equal hashes mean equal states.
     """
-    if data is not None:
+    typed = {
+        name
+        for name in ("data", "target")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if typed == {"data", "target"}:
+        raise click.UsageError("--data and --target exclude each other")
+    # What is typed goes before FENLIU_DATA.
+    if data is not None and "target" not in typed:
         hashed, shops = app.state_hash(data, core)
     else:
         response = with_client(target, lambda client: client.get_state_hash())

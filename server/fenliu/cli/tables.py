@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,9 +20,18 @@ from fenliu.v1 import shop_pb2, types_pb2
 _FAILURES_SHOWN = 3
 
 
+_SHORT = {"open conversation": "open", "recent contact": "recent"}
+
+
 def reason_name(reason: types_pb2.Reason) -> str:
-    """REASON_RECENT_CONTACT as "recent contact"."""
-    return types_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
+    """REASON_STILL_WAITING as "still waiting"; the two that every table has are cut short."""
+    name = types_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
+    return _SHORT.get(name, name)
+
+
+def _table(title: str) -> Table:
+    """Slim, so that many reasons fit into 80 columns."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
 
 
 @contextmanager
@@ -36,7 +46,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 def print_agents(shops: Mapping[str, Mapping[str, Reception]]) -> None:
     """A row for each agent: buyers received, and decisions by reason."""
     reasons = _reasons(agents for agents in shops.values())
-    table = Table(caption="Received counts buyers; the reasons count inquiries.")
+    table = _table("Received counts buyers; the reasons count inquiries.")
     table.add_column("Shop", overflow="fold")
     table.add_column("Agent", overflow="fold")
     table.add_column("Received", justify="right")
@@ -60,7 +70,7 @@ def print_shares(
     """A shop's table: each agent's weight, receptions, and share of new buyers beside the weights'."""
     reasons = _reasons([agents])
     title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
-    table = Table(title=escape(title), title_justify="left")
+    table = _table(escape(title))
     table.add_column("Agent", overflow="fold")
     for header in ("Weight", "Received", "Share", "By weight", *map(reason_name, reasons)):
         table.add_column(header, justify="right")
@@ -86,17 +96,14 @@ def print_waiting(shops: Iterable[Mapping[str, Reception]]) -> None:
         waiting += agents[""].reasons if "" in agents else Counter()
     if waiting:
         parts = ", ".join(f"{reason_name(reason)} {waiting[reason]}" for reason in sorted(waiting))
-        Console().print(f"Taken by nobody yet: {waiting.total()} inquiries ({parts}).")
-
-
-def print_troubles(report: PlayReport) -> None:
-    """On standard error: what was left out, what was refused."""
-    console = Console(stderr=True, highlight=False)
-    if report.replies_without_conversation:
-        console.print(
-            f"{report.replies_without_conversation} replies without conversation:"
-            " their buyers had not been routed to an agent."
+        Console(highlight=False).print(
+            f"Taken by nobody yet: {waiting.total()} inquiries ({parts})."
         )
+
+
+def print_failures(report: PlayReport) -> None:
+    """On standard error: what was refused."""
+    console = Console(stderr=True, highlight=False)
     if report.failures:
         console.print(f"{len(report.failures)} events refused, the first ones:")
         for failure in report.failures[:_FAILURES_SHOWN]:
