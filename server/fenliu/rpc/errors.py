@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 DOMAIN = "fenliu"
 STATUS_METADATA = "grpc-status-details-bin"
 PUSHBACK_METADATA = "grpc-retry-pushback-ms"
+Handler = grpc.RpcMethodHandler[Any, Any]
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -156,15 +157,13 @@ class Sanitiser(grpc.aio.ServerInterceptor):
     """Outermost interceptor: whatever a handler raises leaves through the table above."""
 
     def __init__(self) -> None:
-        self._wrapped: dict[str, Any] = {}
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
-        ],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Handler | None:
         method = str(handler_call_details.method)
         handler = self._wrapped.get(method)
         if handler is None:
@@ -175,12 +174,13 @@ class Sanitiser(grpc.aio.ServerInterceptor):
         return handler
 
 
-def _sanitised(handler: Any) -> Any:
+def _sanitised(handler: Any) -> Handler:
     """The same handler, its exceptions mapped. grpc's handler objects have no useful types."""
     inner = handler.unary_unary or handler.stream_unary
     inner_streaming = handler.unary_stream or handler.stream_stream
     if inner_streaming is not None and not inspect.isasyncgenfunction(inner_streaming):
-        return handler  # The health service's Watch writes through its context.
+        passed: Handler = handler
+        return passed  # The health service's Watch writes through its context.
 
     async def unary(request: Any, context: Any) -> Any:
         try:

@@ -1,7 +1,7 @@
 """Every way to say no, in one table (docs/engine.md section 3). Knows no state."""
 
 from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from fenliu.engine.pure.wire import encode
 
