@@ -120,6 +120,12 @@ async def test_actor_and_recorded_time_go_along_as_metadata():
     assert metadata["fenliu-now-ms"] == "1234"
 
 
+@pytest.mark.parametrize("actor", ["小王", "a\nb"])
+def test_an_actor_that_metadata_cannot_carry_is_refused(actor: str):
+    with pytest.raises(ValueError, match="printable ASCII"):
+        FenliuClient("127.0.0.1:1", actor=actor)
+
+
 async def test_nobody_listening_is_unavailable():
     async with FenliuClient("127.0.0.1:1") as client:
         with pytest.raises(FenliuError) as caught:

@@ -51,9 +51,9 @@ def demo(
     data: Path,
     core: CoreChoice,
 ) -> None:
-    """Play a sale day on a server of its own, show who received what and why, go on serving.
+    """Play a sale day, show who received what and why, go on serving.
 
-    The day is made up and ends now; it goes through real gRPC. Its shops come from the FILEs, else
+    The day is made up and ends now; it goes through real gRPC to a server in this process. Its shops come from the FILEs, else
     from demo/*.yaml here, else they are made up too. A shop that is in the data directory already
     keeps its traffic: the new day then goes to a numbered copy.
     """

@@ -51,7 +51,7 @@ _CHANNEL_OPTIONS = (
 class FenliuClient:
     """A connection to one server; an async context manager.
 
-    `actor` goes with every call as who acts. `patience_s` is how long, in seconds, one unary call
+    `actor` (printable ASCII, else ValueError) goes with every call as who acts. `patience_s` is how long, in seconds, one unary call
     keeps trying while the server is away or overloaded; 0 tries once. `timeout_s` bounds each try.
     `now_ms` of a method is the recorded time, Unix milliseconds, for a server on the trace clock.
     """
@@ -59,6 +59,8 @@ class FenliuClient:
     def __init__(
         self, target: str, *, actor: str = "", patience_s: float = 0.0, timeout_s: float = 30.0
     ) -> None:
+        if not (actor.isascii() and actor.isprintable()):
+            raise ValueError("actor must be printable ASCII: metadata carries nothing else")
         self.target = target
         self._actor = actor
         self._patience_s = patience_s
