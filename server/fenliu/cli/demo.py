@@ -53,9 +53,9 @@ def demo(
 ) -> None:
     """Play a sale day, show who received what and why, go on serving.
 
-    The day is made up and ends now; it goes through real gRPC to a server in this process. Its shops come from the FILEs, else
-    from demo/*.yaml here, else they are made up too. A shop that is in the data directory already
-    keeps its traffic: the new day then goes to a numbered copy.
+    The day is made up and ends now; it goes through real gRPC to a server in this process. Its shops
+    come from the FILEs, else from demo/*.yaml here, else they are made up too. A shop that is in the
+    data directory already keeps its traffic: the new day then goes to a numbered copy.
     """
     files = files or tuple(sorted(_DEMO_FILES.glob("*.yaml")))
     shops = read_shops(files) if files else example_shops(2)

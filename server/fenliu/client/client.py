@@ -51,8 +51,9 @@ _CHANNEL_OPTIONS = (
 class FenliuClient:
     """A connection to one server; an async context manager.
 
-    `actor` (printable ASCII, else ValueError) goes with every call as who acts. `patience_s` is how long, in seconds, one unary call
-    keeps trying while the server is away or overloaded; 0 tries once. `timeout_s` bounds each try.
+    `actor` (printable ASCII, else ValueError) goes with every call as who acts. `patience_s` is how
+    long, in seconds, one unary call keeps trying while the server is away or overloaded; 0 tries
+    once. `timeout_s` bounds each try.
     `now_ms` of a method is the recorded time, Unix milliseconds, for a server on the trace clock.
     """
 
