@@ -41,7 +41,7 @@ class Engine:
     def decide_batch(
         self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
     ) -> tuple[int, bytes, int, int, list[PartitionEntries]]:
-        """Decides elements `first .. first + count` of a batch (ROUTE or MESSAGE), each by itself.
+        """Decides elements `first .. first + count` of a batch (ROUTE, MESSAGE or ORDER), each by itself.
 
         Returns (code, results, total, batch_id, entries): `results` is a response's `results` field,
         encoded, for this slice (slices concatenate to the whole response); `total` the number of
@@ -83,7 +83,7 @@ class Engine:
         """Puts a shop in place as the snapshot says, replacing it. Raises ValueError for bad bytes."""
 
     def state_hash(self) -> bytes:
-        """32 bytes over the whole state; docs/engine.md section 10."""
+        """32 bytes over the whole state; docs/engine.md section 12."""
 
     def take_partition(self, other: Engine, partition: int) -> None:
         """Replaces this engine's shops of `partition` by those of `other`, which loses them.
