@@ -33,7 +33,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks
 
 proto: setup
-	@$(BIN)/python scripts/generate_proto.py --all
+	@$(BIN)/python scripts/generate_proto.py
 
 golden: setup
 	@$(BIN)/python scripts/generate_golden.py

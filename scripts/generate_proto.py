@@ -1,12 +1,13 @@
-"""Generates the committed protobuf code for Python from proto/ (`make proto`).
+"""Generates the committed protobuf code for Python and Rust from proto/ (`make proto`).
 
-Writes `*_pb2.py` and `*_pb2.pyi` under the given root, `server/` by default; the freshness test gives
-a temporary one and compares.
+The freshness test has it written somewhere else and compares.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import subprocess
+import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -51,8 +52,32 @@ def write_descriptors(path: Path) -> None:
         raise SystemExit("protoc failed")
 
 
+def generate_rust(folder: Path) -> None:
+    """Writes the Rust messages into `folder`; needs cargo."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        descriptors = Path(temporary) / "descriptors"
+        write_descriptors(descriptors)
+        subprocess.run(
+            ["cargo", "run", "--quiet", "-p", "fenliu-codegen", "--", descriptors, folder],
+            cwd=PROJECT / "core_rs",
+            check=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", type=Path, default=PROJECT / "server", metavar="FOLDER")
+    parser.add_argument(
+        "--rust", type=Path, default=PROJECT / "core_rs/engine/src/proto", metavar="FOLDER"
+    )
+    parser.add_argument("--only", choices=["python", "rust"])
+    arguments = parser.parse_args()
+    if arguments.only != "rust":
+        generate_python(arguments.python)
+    if arguments.only != "python":
+        generate_rust(arguments.rust)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--descriptors":
-        write_descriptors(Path(sys.argv[2]))
-    else:
-        generate_python(Path(sys.argv[1]) if len(sys.argv) == 2 else PROJECT / "server")
+    main()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from fenliu.engine.v1 import engine_pb2
@@ -15,7 +16,8 @@ from model.cores import all_cores
 from model.lockstep import Lockstep
 from model.wire import DAY, T0, Result
 
-rngs = st.randoms(use_true_random=False)
+# Seeded as hypothesis says, but drawing for themselves: hypothesis would prefer the rare cases.
+rngs = st.randoms(use_true_random=True)
 
 
 class Walk(RuleBasedStateMachine):
@@ -58,15 +60,17 @@ class Walk(RuleBasedStateMachine):
         return shop_id
 
     @initialize(rng=rngs)
-    def first_shop(self, rng: Any) -> None:
-        """A shop with people at the desks, so that a walk does not begin with refusals."""
-        document = commands.document(rng, commands.SHOPS[0])
-        self.do("apply_shop", shop_pb2.ApplyShopRequest(shop=document), "owner")
-        for agent in document.agents[:4]:
-            update = presence_pb2.PresenceUpdate(
-                update_id="u", shop_id=document.shop_id, agent_id=agent.agent_id, status=1
-            )
-            self.do("update_presence", engine_pb2.UpdatePresence(session_id="x", update=update))
+    def first_shops(self, rng: Any) -> None:
+        """Two shops with people at the desks, so that a walk does not begin with refusals."""
+        for shop_id in commands.SHOPS[:2]:
+            document = commands.document(rng, shop_id)
+            self.do("apply_shop", shop_pb2.ApplyShopRequest(shop=document), "owner")
+            for agent in document.agents[:4]:
+                update = presence_pb2.PresenceUpdate(
+                    update_id="u", shop_id=shop_id, agent_id=agent.agent_id, status=1
+                )
+                session = engine_pb2.UpdatePresence(session_id="x", update=update)
+                self.do("update_presence", session)
 
     @rule(rng=rngs)
     def time_passes(self, rng: Any) -> None:
@@ -86,7 +90,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(rng=rngs)
     def inquiries(self, rng: Any) -> None:
-        for _ in range(rng.randrange(1, 6)):
+        for _ in range(rng.randrange(1, 12)):
             self.now += rng.choice(commands.JUMPS[:14])
             self.do("route", commands.route(rng))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 from types import ModuleType
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fenliu.v1 import dispatch_pb2
 from model.wire import AGENT, OFFLINE, ONLINE, SUSPENDED, T0, Desk, batch_bytes, document
@@ -63,8 +65,7 @@ def test_5_to_3_over_8000_new_buyers_each_answered_before_the_next(desk: Desk) -
     open_shop(desk, weights)
     picks = []
     for start in range(0, 8000, 1000):
-        for n in range(start, start + 1000):
-            picks.append(pick(desk, n))
+        picks += [pick(desk, n) for n in range(start, start + 1000)]
         for n in range(start + 1, start + 1001):
             desk.close(f"c{n}")
     assert Counter(picks) == {"a": 5000, "b": 3000}
@@ -94,7 +95,7 @@ def test_one_of_ten_interleaves_with_ten_of_one(desk: Desk) -> None:
     assert_prefixes_within_one(picks, weights)
     assert Counter(picks)["big"] == 200
     # Half of all is every other one: never twice in a row.
-    assert all(pair != ("big", "big") for pair in zip(picks, picks[1:], strict=False))
+    assert all(pair != ("big", "big") for pair in pairwise(picks))
     for start in range(0, 400, 20):
         assert Counter(picks[start : start + 20])["big"] == 10
 
@@ -306,11 +307,9 @@ def test_the_state_of_a_pool_is_what_the_text_says(desk: Desk) -> None:
     assert desk.route("m2").ok.agent_id == "b"
     v += one // 8192
     assert state() == (v, {"a": (one // 5120, 5120, True), "b": (one // 3072, 3072, True)})
-    # a changes to weight 10: (e - V) * 5120 // 10240, here V - e as V is past e.
+    # a changes to weight 10: V is past e by now, so it moves away from V by the ratio.
+    e = v - (v - one // 5120) * 5120 // 10240
     desk.set_weights({"a": 10})
-    e = v + (one // 5120 - v) * 5120 // 10240 if one // 5120 >= v else 0
-    if one // 5120 < v:
-        e = v - (v - one // 5120) * 5120 // 10240
     assert desk.route("m3").ok.agent_id == "a"
     e += one // 10240
     v += one // (10240 + 3072)

@@ -112,7 +112,7 @@ def document(rng: Random, shop: str) -> shop_pb2.Shop:
         if rng.randrange(2):
             setattr(settings, name, rng.choice(values))
     agents = subset(rng, AGENTS) if rng.randrange(3) == 0 else list(AGENTS)
-    for buyer in subset(rng, BUYERS[:3]):
+    for buyer in subset(rng, BUYERS[:2]):
         if agents:
             settings.buyer_agents.add(buyer_id=buyer, agent_id=rng.choice(agents))
     answer = shop_pb2.Shop(

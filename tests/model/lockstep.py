@@ -13,7 +13,6 @@ from typing import Any
 
 import google_crc32c
 from google.protobuf.message import Message
-from google.rpc import status_pb2
 
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2
@@ -89,21 +88,25 @@ class Lockstep:
 
     def batch(
         self, name: str, items: Sequence[Message | bytes], now: int, step: int, batch_id: int = 0
-    ) -> None:
-        """Decides a batch in slices of `step`; elements given as bytes are refused ones."""
+    ) -> list[tuple[bytes, int, Any]]:
+        """Decides a batch in slices of `step`; elements given as bytes are no messages.
+
+        Returns (the whole batch, first, what decide_batch returned) for each slice.
+        """
         bodies = [
             item if isinstance(item, bytes) else item.SerializeToString(deterministic=True)
             for item in items
         ]
         data = batch_bytes(bodies, batch_id)
         kind = COMMANDS[name][0]
-        whole = b""
+        whole, slices = b"", []
         for first in range(0, max(len(items), 1), step):
             answers = [e.decide_batch(kind, data, now, first, step) for e in self.engines]
             self._same(answers, f"{name} batch {data.hex()} from {first} at {now}")
             code, results, total, echoed, entries = answers[0]
             assert (code, total, echoed) == (0, len(items), batch_id)
             whole += results
+            slices.append((data, first, answers[0]))
             part = BATCHES[name].FromString(results).results  # type: ignore[attr-defined]
             expected = self._model_batch(name, items[first : first + step], part, now)
             self._compare_partition_entries(entries, expected)
@@ -112,6 +115,7 @@ class Lockstep:
         assert parsed.SerializeToString(deterministic=True) == whole
         assert len(parsed.results) == len(items)  # type: ignore[attr-defined]
         self._compare_outlook()
+        return slices
 
     def _model_batch(
         self, name: str, items: Sequence[Message | bytes], results: Any, now: int

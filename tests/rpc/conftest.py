@@ -22,7 +22,7 @@ def start(core: Any, tmp_path: Path) -> Start:
     @asynccontextmanager
     async def starting(**settings: Any) -> AsyncIterator[Caller]:
         config = ServerConfig(
-            listen="127.0.0.1:0", data=tmp_path / "data", core=core.name, grace_ms=500, **settings
+            listen="127.0.0.1:0", data=tmp_path / "data", core=core.CORE, grace_ms=500, **settings
         )
         app = App(config)
         try:

@@ -122,7 +122,7 @@ def test_a_bad_setting_is_named(settings: dict[str, Any], name: str):
 def test_the_process_says_when_it_listens_and_drains_on_sigterm(core: Any, tmp_path: Path):
     process = subprocess.Popen(
         [sys.executable, "-m", "fenliu", "serve", "--listen", "127.0.0.1:0"],
-        env={**os.environ, "FENLIU_DATA": str(tmp_path / "data"), "FENLIU_CORE": core.name},
+        env={**os.environ, "FENLIU_DATA": str(tmp_path / "data"), "FENLIU_CORE": core.CORE},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

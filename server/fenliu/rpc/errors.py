@@ -11,7 +11,7 @@ import inspect
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 DOMAIN = "fenliu"
 STATUS_METADATA = "grpc-status-details-bin"
 PUSHBACK_METADATA = "grpc-retry-pushback-ms"
-Handler = grpc.RpcMethodHandler[Any, Any]
 CODES = {code.value[0]: code for code in grpc.StatusCode}
+if TYPE_CHECKING:  # Only the stubs have it generic.
+    Handler = grpc.RpcMethodHandler[Any, Any]
 
 
 class Refusal(Exception):

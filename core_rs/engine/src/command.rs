@@ -1,0 +1,269 @@
+//! The life of a command in its shop: time, due effects, decision, log entry.
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use crate::proto::fenliu::engine::v1 as record;
+use crate::proto::fenliu::v1 as api;
+use crate::refusal::{Reason, Refusal};
+use crate::state::Shop;
+use record::CommandKind;
+use record::entry::Command;
+use record::fact::Fact;
+
+/// What became of a command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// A canonical gRPC code.
+    pub code: i32,
+    /// The response, encoded; with a code other than 0 a `google.rpc.Status`.
+    pub reply: Vec<u8>,
+    /// The shop's; none when no shop id could be read.
+    pub partition: Option<u32>,
+}
+
+impl Answer {
+    pub fn new(result: Result<Vec<u8>, Refusal>, partition: Option<u32>) -> Self {
+        let (code, reply) = match result {
+            Ok(reply) => (0, reply),
+            Err(refusal) => (refusal.code(), refusal.status()),
+        };
+        Self {
+            code,
+            reply,
+            partition,
+        }
+    }
+}
+
+/// The shop a command is for; empty when it names none.
+pub fn shop_id(command: &Command) -> &str {
+    match command {
+        Command::Route(request) => &request.shop_id,
+        Command::CloseConversation(request) => &request.shop_id,
+        Command::Message(event) => &event.shop_id,
+        Command::UpdatePresence(request) => {
+            request.update.as_ref().map_or("", |update| &update.shop_id)
+        }
+        Command::SetPresence(request) => &request.shop_id,
+        Command::ExpireSession(request) => &request.shop_id,
+        Command::ApplyShop(request) => request.shop.as_ref().map_or("", |shop| &shop.shop_id),
+        Command::SetWeights(request) => &request.shop_id,
+        Command::Tick(request) => &request.shop_id,
+    }
+}
+
+enum Decision {
+    Made(Vec<u8>),
+    /// Answered before: the remembered reply, and nothing to remember.
+    Repeated(Vec<u8>),
+}
+
+impl Shop {
+    /// Decides a valid command for this shop; appends an entry to `log` if there is one to write.
+    pub fn run(
+        &mut self,
+        command: Command,
+        now_ms: i64,
+        actor: &str,
+        log: &mut Vec<u8>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let now = now_ms.max(self.last_now_ms);
+        let digest = digest(&command);
+        let mut facts = Vec::new();
+        self.apply_due(&command, now, &mut facts);
+        let due = facts.len();
+
+        let decision = self.decide(&command, digest, now, &mut facts);
+        let has_own = match &decision {
+            Ok(Decision::Made(_)) => facts.len() > due || remembers(&command),
+            Ok(Decision::Repeated(_)) | Err(_) => false,
+        };
+        if has_own {
+            if let Ok(Decision::Made(reply)) = &decision {
+                self.remember(&command, digest, reply, now);
+            }
+            let actor = if has_actor(&command) { actor } else { "" };
+            self.log(command, facts, now, actor, log);
+        } else if due > 0 {
+            let shop_id = self.document.shop_id.clone();
+            self.log(Command::Tick(record::Tick { shop_id }), facts, now, "", log);
+        }
+        decision.map(|(Decision::Made(reply) | Decision::Repeated(reply))| reply)
+    }
+
+    fn log(
+        &mut self,
+        command: Command,
+        facts: Vec<record::Fact>,
+        now: i64,
+        actor: &str,
+        log: &mut Vec<u8>,
+    ) {
+        self.last_now_ms = now;
+        self.free_expired(now);
+        let entry = record::Entry {
+            now_ms: now,
+            actor: actor.to_owned(),
+            facts,
+            command: Some(command),
+        };
+        entry
+            .encode_length_delimited(log)
+            .expect("a vector grows as needed");
+    }
+
+    fn decide(
+        &mut self,
+        command: &Command,
+        digest: Option<[u8; 16]>,
+        now: i64,
+        facts: &mut Vec<record::Fact>,
+    ) -> Result<Decision, Refusal> {
+        if let Some(reply) = self.repeat(command, digest, now)? {
+            return Ok(Decision::Repeated(reply));
+        }
+        let reply = match command {
+            Command::Route(request) => self
+                .decide_route(request, command, now, facts)?
+                .encode_to_vec(),
+            Command::CloseConversation(request) => self
+                .decide_close(request, command, now, facts)?
+                .encode_to_vec(),
+            Command::Message(event) => self
+                .decide_message(event, command, now, facts)?
+                .encode_to_vec(),
+            Command::UpdatePresence(request) => self
+                .decide_update_presence(request, command, now, facts)?
+                .encode_to_vec(),
+            Command::SetPresence(request) => self
+                .decide_set_presence(request, command, now, facts)?
+                .encode_to_vec(),
+            Command::ExpireSession(request) => {
+                self.decide_expire_session(request, command, now, facts);
+                Vec::new()
+            }
+            Command::ApplyShop(request) => self
+                .decide_apply_shop(request, command, now, facts)?
+                .encode_to_vec(),
+            Command::SetWeights(request) => self
+                .decide_set_weights(request, command, now, facts)?
+                .encode_to_vec(),
+            Command::Tick(_) => Vec::new(),
+        };
+        Ok(Decision::Made(reply))
+    }
+
+    /// The reply to a command whose id is remembered.
+    fn repeat(
+        &self,
+        command: &Command,
+        digest: Option<[u8; 16]>,
+        now: i64,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        if let Command::Message(event) = command {
+            let duplicate = api::MessageResult {
+                duplicate: true,
+                ..Default::default()
+            };
+            let known = !event.event_id.is_empty() && self.knows_event(&event.event_id, now);
+            return Ok(known.then(|| duplicate.encode_to_vec()));
+        }
+        let Some(digest) = digest else {
+            return Ok(None);
+        };
+        match self.remembered(request_id(command), now) {
+            Some(known) if known.digest == digest => Ok(Some(known.reply.clone())),
+            Some(_) => Err(Refusal::of(Reason::RequestIdReused, "request_id")),
+            None => Ok(None),
+        }
+    }
+
+    fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: &[u8], now: i64) {
+        if let Some(digest) = digest {
+            self.remember_request(request_id(command), digest, reply, now);
+        } else if let Command::Message(event) = command
+            && !event.event_id.is_empty()
+        {
+            self.remember_event(&event.event_id, now);
+        }
+    }
+
+    /// Applies a logged entry: its facts, then its ids.
+    pub fn apply_entry(&mut self, entry: &record::Entry, command: &Command) {
+        self.last_now_ms = entry.now_ms;
+        let facts = || entry.facts.iter().filter_map(|fact| fact.fact.as_ref());
+        for fact in facts() {
+            self.apply_fact(fact, command, entry.now_ms);
+        }
+        let digest = digest(command);
+        let reply = match command {
+            Command::Route(_) if digest.is_some() => facts()
+                .find_map(|fact| match fact {
+                    Fact::Decided(decided) => Some(crate::route::response(decided)),
+                    _ => None,
+                })
+                .unwrap_or_default()
+                .encode_to_vec(),
+            Command::CloseConversation(request) if digest.is_some() => {
+                let on_request = |fact: &Fact| {
+                    matches!(fact, Fact::ConversationClosed(closed)
+                        if closed.cause() == record::CloseCause::Request)
+                };
+                api::CloseConversationResponse {
+                    conversation_id: request.conversation_id.clone(),
+                    already_closed: !facts().any(on_request),
+                }
+                .encode_to_vec()
+            }
+            _ => Vec::new(),
+        };
+        self.remember(command, digest, &reply, entry.now_ms);
+        self.free_expired(entry.now_ms);
+    }
+}
+
+fn request_id(command: &Command) -> &str {
+    match command {
+        Command::Route(request) => &request.request_id,
+        Command::CloseConversation(request) => &request.request_id,
+        _ => "",
+    }
+}
+
+/// Whether the command has an id to remember.
+fn remembers(command: &Command) -> bool {
+    match command {
+        Command::Message(event) => !event.event_id.is_empty(),
+        _ => !request_id(command).is_empty(),
+    }
+}
+
+/// Whether who sent the command is logged.
+const fn has_actor(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::SetPresence(_) | Command::ApplyShop(_) | Command::SetWeights(_)
+    )
+}
+
+/// What a repeat of the request must be equal to; none when it has no request id.
+fn digest(command: &Command) -> Option<[u8; 16]> {
+    if request_id(command).is_empty() {
+        return None;
+    }
+    let (kind, body) = match command {
+        Command::Route(request) => (CommandKind::Route, request.encode_to_vec()),
+        Command::CloseConversation(request) => {
+            (CommandKind::CloseConversation, request.encode_to_vec())
+        }
+        _ => return None,
+    };
+    let hash = Sha256::new()
+        .chain_update([kind as u8])
+        .chain_update(body)
+        .finalize();
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hash[..16]);
+    Some(digest)
+}

@@ -1,0 +1,33 @@
+//! Fenliu's engine: the state of many shops and every rule of dispatch, as docs/engine.md says.
+//!
+//! A pure state machine: no I/O, no clock, no random numbers, no floating point, no dependence on
+//! hash order. The files follow the document: refusals, decoding and validation, configuration,
+//! state, applying facts, the life of a command, then one file for each group of rules.
+
+#![forbid(unsafe_code)]
+
+mod apply;
+mod batch;
+mod command;
+mod config;
+mod decode;
+mod due;
+mod engine;
+mod messages;
+mod presence;
+#[allow(clippy::all)]
+pub mod proto;
+mod query;
+mod refusal;
+mod route;
+mod selection;
+mod snapshot;
+mod state;
+mod validation;
+
+pub use batch::BatchAnswer;
+pub use command::Answer;
+pub use engine::{Engine, Error, PartitionEntries, partition_of};
+
+/// Version of the arithmetic by which entries are applied; written into records and snapshots.
+pub const RULES_VERSION: u32 = 1;

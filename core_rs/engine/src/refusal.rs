@@ -1,0 +1,124 @@
+//! Refusals: every reason with its code and rule in one table, and the status they become.
+
+use std::fmt::Display;
+
+use prost::Message;
+use prost_types::Any;
+
+use crate::proto::google::rpc::{ErrorInfo, Status};
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    MalformedMessage,
+    InvalidField,
+    RequestIdReused,
+    ShopNotFound,
+    AgentNotFound,
+    ConversationNotFound,
+    StaleEtag,
+    NotBuilt,
+}
+
+impl Reason {
+    /// The canonical gRPC code, the name, and the rule where it is always the same.
+    const fn row(self) -> (i32, &'static str, &'static str) {
+        match self {
+            Self::MalformedMessage => (3, "MALFORMED_MESSAGE", ""),
+            Self::InvalidField => (3, "INVALID_FIELD", ""),
+            Self::RequestIdReused => (3, "REQUEST_ID_REUSED", "used within 24 h with another body"),
+            Self::ShopNotFound => (5, "SHOP_NOT_FOUND", "unknown shop"),
+            Self::AgentNotFound => (5, "AGENT_NOT_FOUND", "unknown agent"),
+            Self::ConversationNotFound => (5, "CONVERSATION_NOT_FOUND", "never issued"),
+            Self::StaleEtag => (10, "STALE_ETAG", ""),
+            Self::NotBuilt => (12, "NOT_BUILT", "not supported yet"),
+        }
+    }
+}
+
+/// A refused request: it leaves no trace in the state.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    reason: Reason,
+    field: String,
+    rule: String,
+}
+
+impl Refusal {
+    /// A reason whose rule is always the same.
+    #[cold]
+    pub fn of(reason: Reason, field: impl Display) -> Self {
+        Self {
+            reason,
+            field: field.to_string(),
+            rule: reason.row().2.to_owned(),
+        }
+    }
+
+    /// A field that breaks a rule.
+    #[cold]
+    pub fn invalid(field: impl Display, rule: impl Display) -> Self {
+        Self {
+            reason: Reason::InvalidField,
+            field: field.to_string(),
+            rule: rule.to_string(),
+        }
+    }
+
+    /// Bytes that are no such message; `message` is its full name.
+    #[cold]
+    pub fn malformed(message: &str) -> Self {
+        Self {
+            reason: Reason::MalformedMessage,
+            field: String::new(),
+            rule: format!("not a {message}"),
+        }
+    }
+
+    /// An etag that is not the stored one; `stored` is empty when there is no such shop.
+    #[cold]
+    pub fn stale_etag(field: &str, stored: &str) -> Self {
+        Self {
+            reason: Reason::StaleEtag,
+            field: field.to_owned(),
+            rule: match stored {
+                "" => "stale: there is no such shop".to_owned(),
+                etag => format!("stale: the shop is at {etag}"),
+            },
+        }
+    }
+
+    /// The canonical gRPC code.
+    pub const fn code(&self) -> i32 {
+        self.reason.row().0
+    }
+
+    /// The encoded `google.rpc.Status`.
+    pub fn status(self) -> Vec<u8> {
+        let (code, reason, _) = self.reason.row();
+        let mut metadata = std::collections::BTreeMap::new();
+        let message = if self.field.is_empty() {
+            self.rule.clone()
+        } else {
+            format!("{}: {}", self.field, self.rule)
+        };
+        if !self.field.is_empty() {
+            metadata.insert("field".to_owned(), self.field);
+        }
+        metadata.insert("rule".to_owned(), self.rule);
+        let info = ErrorInfo {
+            reason: reason.to_owned(),
+            domain: "fenliu".to_owned(),
+            metadata,
+        };
+        Status {
+            code,
+            message,
+            details: vec![Any {
+                type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
+                value: info.encode_to_vec(),
+            }],
+        }
+        .encode_to_vec()
+    }
+}

@@ -1,0 +1,247 @@
+//! Weighted selection: one pool's turn-taking among its agents.
+//!
+//! Virtual time `V` only grows, so available members stand in two ordered sets: those whose turn has
+//! come (`e <= V`) by (`e + ONE / w`, agent), the others by (`e`, agent). A pick looks at the first of
+//! either. Changes of agents are collected and taken in directly before a pick.
+//! Sources: EEVDF (Stoica, Abdel-Wahab 1995), WF2Q+ (Bennett, Zhang 1997).
+
+use std::collections::BTreeSet;
+
+use crate::state::Agent;
+
+const ONE: u128 = 1 << 64;
+
+pub struct Pool {
+    /// Group indexes, sorted.
+    pub groups: Box<[u32]>,
+    /// Picked from at least once; before that the pool has no state, only this place to keep it.
+    pub started: bool,
+    pub virtual_time: u128,
+    /// Agents of the groups, and members who are in them no more, by agent id.
+    pub members: Vec<Member>,
+    /// How many agents of the groups are free now.
+    pub free: u32,
+    /// `W`: the sum of the stored weights of the available members.
+    total: u128,
+    eligible: BTreeSet<(u128, u32)>,
+    waiting: BTreeSet<(u128, u32)>,
+    /// Places of members whose agent may have changed since the last pick.
+    changed: Vec<u32>,
+}
+
+pub struct Member {
+    pub agent: u32,
+    /// Whether the agent is free now, in one of the groups.
+    free: bool,
+    /// Whether the place stands in `changed`.
+    noted: bool,
+    /// Was available at some pick; only then the rest means anything.
+    pub joined: bool,
+    /// Was available at the last pick.
+    pub available: bool,
+    pub eligible_at: u128,
+    pub weight: u64,
+}
+
+impl Member {
+    /// An agent of the groups who was never available at a pick.
+    pub const fn new(agent: u32) -> Self {
+        Self {
+            agent,
+            free: false,
+            noted: true,
+            joined: false,
+            available: false,
+            eligible_at: 0,
+            weight: 0,
+        }
+    }
+
+    /// A member as it was at the pool's last pick. `weight` is above 0.
+    pub const fn restored(agent: u32, eligible_at: u128, weight: u64, available: bool) -> Self {
+        Self {
+            joined: true,
+            available,
+            eligible_at,
+            weight,
+            ..Self::new(agent)
+        }
+    }
+
+    fn turn_ends(&self) -> u128 {
+        self.eligible_at
+            .saturating_add(ONE / u128::from(self.weight))
+    }
+}
+
+impl Pool {
+    /// A pool in the state of its last pick. `members` are sorted by agent id; `free` tells which of
+    /// their agents are in the groups and free now.
+    pub fn new(
+        groups: Box<[u32]>,
+        started: bool,
+        virtual_time: u128,
+        members: Vec<Member>,
+        is_free: impl Fn(u32) -> bool,
+    ) -> Self {
+        let mut pool = Self {
+            groups,
+            started,
+            virtual_time,
+            free: 0,
+            total: 0,
+            eligible: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            changed: (0..).take(members.len()).collect(),
+            members,
+        };
+        for place in 0..pool.changed.len() {
+            let member = &mut pool.members[place];
+            member.free = is_free(member.agent);
+            pool.free += u32::from(member.free);
+            if member.available {
+                pool.total += u128::from(member.weight);
+                pool.line_up(pool.changed[place]);
+            }
+        }
+        pool
+    }
+
+    /// Notes that the agent at this place may have changed.
+    pub fn note(&mut self, place: u32, free: bool) {
+        let member = &mut self.members[place as usize];
+        match (member.free, free) {
+            (false, true) => self.free += 1,
+            (true, false) => self.free -= 1,
+            _ => {}
+        }
+        member.free = free;
+        if !member.noted {
+            member.noted = true;
+            self.changed.push(place);
+        }
+    }
+
+    /// Takes in what changed since the last pick. Directly before a pick only.
+    pub fn bring_up_to_date(&mut self, agents: &[Agent]) {
+        self.started = true;
+        let now = self.virtual_time;
+        while let Some(place) = self.changed.pop() {
+            let member = &mut self.members[place as usize];
+            member.noted = false;
+            let weight = agents[member.agent as usize].effective_weight;
+            match (member.available, member.free) {
+                (false, false) => {}
+                (true, true) if member.weight == weight => {}
+                (true, true) => {
+                    self.step_out(place);
+                    let member = &mut self.members[place as usize];
+                    member.eligible_at = reweighted(member.eligible_at, now, member.weight, weight);
+                    self.total -= u128::from(member.weight);
+                    member.weight = weight;
+                    self.total += u128::from(weight);
+                    self.line_up(place);
+                }
+                (true, false) => {
+                    self.step_out(place);
+                    let member = &mut self.members[place as usize];
+                    member.available = false;
+                    self.total -= u128::from(member.weight);
+                }
+                (false, true) => {
+                    member.eligible_at = if !member.joined {
+                        now
+                    } else {
+                        reweighted(member.eligible_at, now, member.weight, weight).max(now)
+                    };
+                    member.joined = true;
+                    member.available = true;
+                    member.weight = weight;
+                    self.total += u128::from(weight);
+                    self.line_up(place);
+                }
+            }
+        }
+    }
+
+    /// The place whose turn it is among the available members that are not excluded, if there is one.
+    pub fn next(&self, is_excluded: impl Fn(u32) -> bool) -> Option<u32> {
+        let allowed = |place: u32| !is_excluded(self.members[place as usize].agent);
+        if let Some(&(_, place)) = self.eligible.iter().find(|line| allowed(line.1)) {
+            return Some(place);
+        }
+        // Nobody's turn has come: V moves to the least e, and those with that e are eligible.
+        let mut rest = self.waiting.iter().filter(|line| allowed(line.1));
+        let &(least, first) = rest.next()?;
+        rest.take_while(|line| line.0 == least)
+            .map(|line| line.1)
+            .chain([first])
+            .min_by_key(|&place| (self.members[place as usize].turn_ends(), place))
+    }
+
+    /// Gives the member at this place its turn. The pool is up to date.
+    pub fn pick(&mut self, place: u32) {
+        let member = &self.members[place as usize];
+        if !member.available {
+            return;
+        }
+        self.virtual_time = self.virtual_time.max(member.eligible_at);
+        self.let_in();
+        self.step_out(place);
+        let member = &mut self.members[place as usize];
+        member.eligible_at = member.turn_ends();
+        self.virtual_time = self.virtual_time.saturating_add(ONE / self.total);
+        self.line_up(place);
+        self.let_in();
+    }
+
+    /// Moves those whose turn has come by now among the eligible.
+    fn let_in(&mut self) {
+        while let Some(&(eligible_at, place)) = self.waiting.first()
+            && eligible_at <= self.virtual_time
+        {
+            self.waiting.pop_first();
+            self.line_up(place);
+        }
+    }
+
+    fn line_up(&mut self, place: u32) {
+        let member = &self.members[place as usize];
+        if member.eligible_at <= self.virtual_time {
+            self.eligible.insert((member.turn_ends(), place));
+        } else {
+            self.waiting.insert((member.eligible_at, place));
+        }
+    }
+
+    fn step_out(&mut self, place: u32) {
+        let member = &self.members[place as usize];
+        if member.eligible_at <= self.virtual_time {
+            self.eligible.remove(&(member.turn_ends(), place));
+        } else {
+            self.waiting.remove(&(member.eligible_at, place));
+        }
+    }
+}
+
+/// `e` after a change of weight: the distance to `now` shrinks as the weight grows.
+fn reweighted(eligible_at: u128, now: u128, old: u64, new: u64) -> u128 {
+    if old == new {
+        return eligible_at;
+    }
+    if eligible_at >= now {
+        now.saturating_add(scaled(eligible_at - now, old, new))
+    } else {
+        now.saturating_sub(scaled(now - eligible_at, old, new))
+    }
+}
+
+/// `distance * old / new` without losing high bits; beyond 128 bits, the greatest number.
+fn scaled(distance: u128, old: u64, new: u64) -> u128 {
+    let (old, new) = (u128::from(old), u128::from(new));
+    let rest = (distance % new) * old / new;
+    match (distance / new).checked_mul(old) {
+        Some(whole) => whole.saturating_add(rest),
+        None => u128::MAX,
+    }
+}

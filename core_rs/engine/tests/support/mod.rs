@@ -1,0 +1,199 @@
+//! What the tests share: an engine with one shop, requests as bytes, answers decoded.
+
+#![allow(dead_code)] // Each test file uses its part.
+
+use fenliu_engine::Engine;
+use fenliu_engine::proto::fenliu::engine::v1 as record;
+use fenliu_engine::proto::fenliu::v1 as api;
+use fenliu_engine::proto::google::rpc::{ErrorInfo, Status};
+use prost::Message;
+use record::CommandKind;
+
+pub const NOW: i64 = 1_700_000_000_000;
+
+pub struct Desk {
+    pub engine: Engine,
+    /// Every entry so far.
+    pub log: Vec<u8>,
+}
+
+/// What a refused request is told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub code: i32,
+    pub reason: String,
+    pub message: String,
+    pub field: String,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self {
+            engine: Engine::new(64).unwrap(),
+            log: Vec::new(),
+        }
+    }
+
+    /// One group of ONLINE agents with these weights.
+    pub fn with_agents(weights: &[(&str, i32)]) -> Self {
+        let mut desk = Self::new();
+        desk.apply_shop(shop(weights), NOW);
+        for (agent, _) in weights {
+            desk.set_presence(agent, api::PresenceStatus::Online, None, NOW);
+        }
+        desk
+    }
+
+    pub fn raw(&mut self, kind: CommandKind, request: &[u8], now: i64) -> (i32, Vec<u8>) {
+        let answer = self
+            .engine
+            .decide(kind as i64, request, now, "boss", &mut self.log)
+            .unwrap();
+        (answer.code, answer.reply)
+    }
+
+    pub fn ask<R: Message + Default>(
+        &mut self,
+        kind: CommandKind,
+        request: &impl Message,
+        now: i64,
+    ) -> Result<R, Refused> {
+        let (code, reply) = self.raw(kind, &request.encode_to_vec(), now);
+        if code == 0 {
+            return Ok(R::decode(reply.as_slice()).unwrap());
+        }
+        Err(refused(code, &reply))
+    }
+
+    pub fn apply_shop(&mut self, shop: api::Shop, now: i64) -> api::ApplyShopResponse {
+        let request = api::ApplyShopRequest { shop: Some(shop) };
+        self.ask(CommandKind::ApplyShop, &request, now).unwrap()
+    }
+
+    pub fn set_presence(
+        &mut self,
+        agent: &str,
+        status: api::PresenceStatus,
+        awaiting: Option<i32>,
+        now: i64,
+    ) -> api::AgentPresence {
+        let request = api::SetPresenceRequest {
+            shop_id: "s".into(),
+            agent_id: agent.into(),
+            status: status.into(),
+            awaiting,
+        };
+        let response: api::SetPresenceResponse =
+            self.ask(CommandKind::SetPresence, &request, now).unwrap();
+        response.presence.unwrap()
+    }
+
+    pub fn route(
+        &mut self,
+        request: &api::RouteRequest,
+        now: i64,
+    ) -> Result<api::RouteResponse, Refused> {
+        self.ask(CommandKind::Route, request, now)
+    }
+
+    /// The agent who receives a buyer; the conversation is closed at once, so that nobody gets busy.
+    pub fn receives(&mut self, request: &api::RouteRequest, now: i64) -> String {
+        let response = self.route(request, now).unwrap();
+        let close = api::CloseConversationRequest {
+            shop_id: "s".into(),
+            conversation_id: response.conversation_id,
+            request_id: String::new(),
+        };
+        let _: api::CloseConversationResponse = self
+            .ask(CommandKind::CloseConversation, &close, now)
+            .unwrap();
+        response.agent_id
+    }
+
+    pub fn message(
+        &mut self,
+        event: &api::MessageEvent,
+        now: i64,
+    ) -> Result<api::MessageResult, Refused> {
+        self.ask(CommandKind::Message, event, now)
+    }
+
+    pub fn snapshot(&self) -> record::ShopSnapshot {
+        record::ShopSnapshot::decode(self.engine.snapshot("s").unwrap().as_slice()).unwrap()
+    }
+
+    /// The state that the log so far gives.
+    pub fn replayed(&self) -> Engine {
+        let mut engine = Engine::new(64).unwrap();
+        engine.apply(&self.log).unwrap();
+        engine
+    }
+
+    /// The state is what the log says, and what the snapshot says.
+    pub fn check(&self) {
+        let hash = self.engine.state_hash();
+        assert_eq!(self.replayed().state_hash(), hash);
+        let mut loaded = Engine::new(64).unwrap();
+        for shop in self.engine.shop_ids() {
+            loaded
+                .load_snapshot(&self.engine.snapshot(&shop).unwrap())
+                .unwrap();
+        }
+        assert_eq!(loaded.state_hash(), hash);
+    }
+}
+
+pub fn refused(code: i32, status: &[u8]) -> Refused {
+    let status = Status::decode(status).unwrap();
+    assert_eq!(status.code, code);
+    let [detail] = status.details.as_slice() else {
+        panic!("one detail");
+    };
+    assert_eq!(detail.type_url, "type.googleapis.com/google.rpc.ErrorInfo");
+    let mut info = ErrorInfo::decode(detail.value.as_slice()).unwrap();
+    assert_eq!(info.domain, "fenliu");
+    Refused {
+        code,
+        reason: info.reason,
+        message: status.message,
+        field: info.metadata.remove("field").unwrap_or_default(),
+    }
+}
+
+/// Shop `s` with one group `g`.
+pub fn shop(weights: &[(&str, i32)]) -> api::Shop {
+    api::Shop {
+        shop_id: "s".into(),
+        agents: weights
+            .iter()
+            .map(|&(id, weight)| api::Agent {
+                agent_id: id.into(),
+                weight: Some(weight),
+                ..Default::default()
+            })
+            .collect(),
+        groups: vec![api::Group {
+            group_id: "g".into(),
+            agent_ids: weights.iter().map(|(id, _)| id.to_string()).collect(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+pub fn inquiry(buyer: &str) -> api::RouteRequest {
+    api::RouteRequest {
+        shop_id: "s".into(),
+        buyer_id: buyer.into(),
+        ..Default::default()
+    }
+}
+
+pub fn event(sender: api::Sender, buyer: &str) -> api::MessageEvent {
+    api::MessageEvent {
+        shop_id: "s".into(),
+        buyer_id: buyer.into(),
+        sender: sender.into(),
+        ..Default::default()
+    }
+}

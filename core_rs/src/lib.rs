@@ -1,0 +1,199 @@
+//! The engine's face for Python: extract, call, return. Every rule is in `fenliu-engine`; the
+//! signatures are those of `server/fenliu/engine/_core.pyi`.
+
+use std::sync::{Mutex, MutexGuard};
+
+use fenliu_engine::{Answer, Error, PartitionEntries};
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// From this many elements on, a batch lets other Python threads run meanwhile.
+const LONG_BATCH: usize = 64;
+/// A request has at least about this many bytes.
+const SMALL_REQUEST: usize = 16;
+
+type Decided<'py> = (i32, Bound<'py, PyBytes>, i64, Bound<'py, PyBytes>);
+type Entries<'py> = Vec<(u32, usize, Bound<'py, PyBytes>)>;
+
+/// The state of many shops and every rule of dispatch: a pure state machine.
+#[pyclass(frozen, module = "fenliu.engine._core")]
+struct Engine {
+    partitions: u32,
+    inner: Mutex<fenliu_engine::Engine>,
+}
+
+impl Engine {
+    fn lock(&self) -> PyResult<MutexGuard<'_, fenliu_engine::Engine>> {
+        self.inner
+            .lock()
+            .map_err(|_| PyRuntimeError::new_err("the engine failed in an earlier call"))
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(partitions: i64) -> PyResult<Self> {
+        // What fits no u32 is as wrong as 0.
+        let partitions = u32::try_from(partitions).unwrap_or(0);
+        Ok(Self {
+            partitions,
+            inner: Mutex::new(fenliu_engine::Engine::new(partitions).map_err(to_py)?),
+        })
+    }
+
+    #[pyo3(signature = (kind, request, now_ms, actor = ""))]
+    fn decide<'py>(
+        &self,
+        py: Python<'py>,
+        kind: i64,
+        request: &[u8],
+        now_ms: i64,
+        actor: &str,
+    ) -> PyResult<Decided<'py>> {
+        let mut entry = Vec::new();
+        let answer = self
+            .lock()?
+            .decide(kind, request, now_ms, actor, &mut entry)
+            .map_err(to_py)?;
+        Ok(decided(py, &answer, &entry))
+    }
+
+    #[pyo3(signature = (kind, batch, now_ms, first = 0, count = 4096))]
+    fn decide_batch<'py>(
+        &self,
+        py: Python<'py>,
+        kind: i64,
+        batch: &[u8],
+        now_ms: i64,
+        first: usize,
+        count: usize,
+    ) -> PyResult<(i32, Bound<'py, PyBytes>, usize, u64, Entries<'py>)> {
+        let run = || {
+            self.lock()?
+                .decide_batch(kind, batch, now_ms, first, count)
+                .map_err(to_py)
+        };
+        let answer = if count.min(batch.len() / SMALL_REQUEST) > LONG_BATCH {
+            py.detach(run)?
+        } else {
+            run()?
+        };
+        Ok((
+            answer.code,
+            PyBytes::new(py, &answer.results),
+            answer.total,
+            answer.batch_id,
+            entries(py, &answer.entries),
+        ))
+    }
+
+    fn tick<'py>(&self, py: Python<'py>, now_ms: i64) -> PyResult<Entries<'py>> {
+        let logged = py.detach(|| self.lock().map(|mut engine| engine.tick(now_ms)))?;
+        Ok(entries(py, &logged))
+    }
+
+    fn next_due(&self) -> PyResult<Option<i64>> {
+        Ok(self.lock()?.next_due())
+    }
+
+    fn query<'py>(
+        &self,
+        py: Python<'py>,
+        kind: i64,
+        request: &[u8],
+    ) -> PyResult<(i32, Bound<'py, PyBytes>, i64)> {
+        let answer = self.lock()?.query(kind, request).map_err(to_py)?;
+        let (code, reply, partition, _) = decided(py, &answer, &[]);
+        Ok((code, reply, partition))
+    }
+
+    fn apply(&self, py: Python<'_>, entries: &[u8]) -> PyResult<usize> {
+        py.detach(|| self.lock()?.apply(entries).map_err(to_py))
+    }
+
+    fn redecide<'py>(&self, py: Python<'py>, entry: &[u8]) -> PyResult<Decided<'py>> {
+        let mut made = Vec::new();
+        let answer = self.lock()?.redecide(entry, &mut made).map_err(to_py)?;
+        Ok(decided(py, &answer, &made))
+    }
+
+    fn shop_ids(&self) -> PyResult<Vec<String>> {
+        Ok(self.lock()?.shop_ids())
+    }
+
+    fn sessions(&self) -> PyResult<Vec<(String, String)>> {
+        Ok(self.lock()?.sessions())
+    }
+
+    fn snapshot<'py>(&self, py: Python<'py>, shop_id: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let snapshot = py.detach(|| self.lock()?.snapshot(shop_id).map_err(to_py))?;
+        Ok(PyBytes::new(py, &snapshot))
+    }
+
+    fn load_snapshot(&self, py: Python<'_>, snapshot: &[u8]) -> PyResult<()> {
+        py.detach(|| self.lock()?.load_snapshot(snapshot).map_err(to_py))
+    }
+
+    fn state_hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let hash = py.detach(|| self.lock().map(|engine| engine.state_hash()))?;
+        Ok(PyBytes::new(py, &hash))
+    }
+
+    fn take_partition(&self, other: &Bound<'_, Self>, partition: i64) -> PyResult<()> {
+        let other = other.get();
+        if self.partitions != other.partitions {
+            return Err(PyValueError::new_err("the engines differ in partitions"));
+        }
+        let Ok(partition) = u32::try_from(partition) else {
+            return Ok(());
+        };
+        // One lock at a time, so that two engines may take from each other.
+        let shops = other.lock()?.remove_partition(partition);
+        self.lock()?.put_partition(partition, shops);
+        Ok(())
+    }
+}
+
+fn decided<'py>(py: Python<'py>, answer: &Answer, entry: &[u8]) -> Decided<'py> {
+    (
+        answer.code,
+        PyBytes::new(py, &answer.reply),
+        answer.partition.map_or(-1, i64::from),
+        PyBytes::new(py, entry),
+    )
+}
+
+fn entries<'py>(py: Python<'py>, logged: &[PartitionEntries]) -> Entries<'py> {
+    let entry = |of: &PartitionEntries| (of.partition, of.count, PyBytes::new(py, &of.entries));
+    logged.iter().map(entry).collect()
+}
+
+fn to_py(error: Error) -> PyErr {
+    match error {
+        Error::Value(what) => PyValueError::new_err(what),
+        Error::UnknownShop(shop_id) => PyKeyError::new_err(shop_id),
+    }
+}
+
+#[pyfunction]
+fn partition_of(shop_id: &str, partitions: i64) -> PyResult<u32> {
+    match u32::try_from(partitions) {
+        Ok(partitions) if partitions > 0 => Ok(fenliu_engine::partition_of(shop_id, partitions)),
+        _ => Err(PyValueError::new_err("partitions must be above 0")),
+    }
+}
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    const CORE: &str = "rust";
+    /// Changes whenever _core.pyi does.
+    #[pymodule_export]
+    const API_VERSION: u32 = 1;
+    #[pymodule_export]
+    const RULES_VERSION: u32 = fenliu_engine::RULES_VERSION;
+    #[pymodule_export]
+    use super::{Engine, partition_of};
+}

@@ -1,0 +1,625 @@
+"""Writes the golden vectors under tests/golden from the Python core.
+
+Each step is also judged by the naive model while it is recorded, so that a vector is never only what
+the core happened to say. Both cores are tested against the files: by pytest and by `cargo test`.
+
+    python scripts/generate_golden.py          writes the files
+    python scripts/generate_golden.py --check  exit status 1 when they would change
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "server"), str(ROOT / "tests")]
+
+from google.protobuf.message import Message  # noqa: E402
+
+import fenliu.engine.pure as core  # noqa: E402
+from fenliu.engine.v1 import engine_pb2  # noqa: E402
+from fenliu.v1 import presence_pb2, shop_pb2  # noqa: E402
+from model import commands  # noqa: E402
+from model.lockstep import Lockstep  # noqa: E402
+from model.wire import (  # noqa: E402
+    AGENT,
+    AUTO_REPLY,
+    BUYER,
+    COMMANDS,
+    DAY,
+    HOUR,
+    MINUTE,
+    OFFLINE,
+    ONLINE,
+    QUERIES,
+    ROBOT,
+    SUSPENDED,
+    T0,
+    document,
+    request,
+)
+
+GOLDEN = ROOT / "tests" / "golden"
+
+
+class Recorder:
+    """Drives the core and the model side by side and writes down each call."""
+
+    def __init__(self, name: str, partitions: int = 16) -> None:
+        self.name, self.partitions = name, partitions
+        self.pair = Lockstep([core], partitions)
+        self.steps: list[dict[str, Any]] = []
+        self.shop, self.now = "s", T0
+
+    def vector(self) -> dict[str, Any]:
+        self.pair.check()
+        engine = self.pair.engines[0]
+        return {
+            "name": self.name,
+            "partitions": self.partitions,
+            "steps": self.steps,
+            "next_due": engine.next_due(),
+            "snapshots": {i: engine.snapshot(i).hex() for i in engine.shop_ids()},
+            "state_hash": engine.state_hash().hex(),
+        }
+
+    # Calls
+
+    def do(self, name: str, message: Message, actor: str = "") -> Any:
+        result = self.pair.do(name, message, self.now, actor)
+        self._decided(message.SerializeToString(deterministic=True), actor, result)
+        return result
+
+    def raw(self, name: str, body: bytes) -> None:
+        """For bodies the model cannot read: none of them may change anything."""
+        result = self.pair.raw(name, body, self.now)
+        assert result.code == 3
+        assert result.entry == b""
+        self._decided(body, "", result)
+
+    def _decided(self, body: bytes, actor: str, result: Any) -> None:
+        self.steps.append(
+            {
+                "call": "decide",
+                "kind": COMMANDS[result.name][0],
+                "request": body.hex(),
+                "now_ms": self.now,
+                "actor": actor,
+                "code": result.code,
+                "reply": result.reply.hex(),
+                "partition": result.partition,
+                "entry": result.entry.hex(),
+            }
+        )
+
+    def batch(self, name: str, items: list[Any], step: int = 4096, batch_id: int = 0) -> None:
+        for data, first, answer in self.pair.batch(name, items, self.now, step, batch_id):
+            self._batch_decided(COMMANDS[name][0], data, first, step, answer)
+
+    def refused_batch(self, name: str, data: bytes) -> None:
+        kind = COMMANDS[name][0]
+        answer = self.pair.engines[0].decide_batch(kind, data, self.now)
+        assert answer[0] == 3
+        self._batch_decided(kind, data, 0, 4096, answer)
+
+    def _batch_decided(self, kind: int, data: bytes, first: int, count: int, answer: Any) -> None:
+        code, results, total, batch_id, entries = answer
+        self.steps.append(
+            {
+                "call": "decide_batch",
+                "kind": kind,
+                "batch": data.hex(),
+                "now_ms": self.now,
+                "first": first,
+                "count": count,
+                "code": code,
+                "results": results.hex(),
+                "total": total,
+                "batch_id": batch_id,
+                "entries": [[p, n, e.hex()] for p, n, e in entries],
+            }
+        )
+
+    def tick(self) -> None:
+        entries = self.pair.tick(self.now)
+        self.steps.append(
+            {
+                "call": "tick",
+                "now_ms": self.now,
+                "entries": [[p, n, e.hex()] for p, n, e in entries],
+            }
+        )
+
+    def query(self, name: str, **fields: Any) -> None:
+        kind, made, _ = QUERIES[name]
+        message = made(**fields)
+        code, reply, partition = self.pair.query(name, message)
+        self.steps.append(
+            {
+                "call": "query",
+                "kind": kind,
+                "request": message.SerializeToString(deterministic=True).hex(),
+                "code": code,
+                "reply": reply.hex(),
+                "partition": partition,
+            }
+        )
+
+    # Commands by name, for the shop of the moment
+
+    def apply(self, actor: str = "", **shop: Any) -> Any:
+        made = shop_pb2.Shop(**{"shop_id": self.shop, **shop})
+        return self.do("apply_shop", shop_pb2.ApplyShopRequest(shop=made), actor)
+
+    def route(self, buyer: str, **fields: Any) -> Any:
+        return self.do("route", request("route", shop_id=self.shop, buyer_id=buyer, **fields))
+
+    def close(self, conversation: str, **fields: Any) -> Any:
+        fields = {"shop_id": self.shop, "conversation_id": conversation, **fields}
+        return self.do("close_conversation", request("close_conversation", **fields))
+
+    def message(self, sender: int, **fields: Any) -> Any:
+        return self.do("message", request("message", shop_id=self.shop, sender=sender, **fields))
+
+    def set(self, agent: str, status: int, actor: str = "", **fields: Any) -> Any:
+        fields = {"shop_id": self.shop, "agent_id": agent, "status": status, **fields}
+        return self.do("set_presence", request("set_presence", **fields), actor)
+
+    def update(self, session: str, agent: str, status: int, **fields: Any) -> Any:
+        update = presence_pb2.PresenceUpdate(
+            update_id="u", shop_id=self.shop, agent_id=agent, status=status, **fields
+        )
+        message = engine_pb2.UpdatePresence(session_id=session, update=update)
+        return self.do("update_presence", message)
+
+    def expire(self, session: str) -> Any:
+        return self.do(
+            "expire_session", engine_pb2.ExpireSession(shop_id=self.shop, session_id=session)
+        )
+
+    def tick_shop(self) -> Any:
+        return self.do("tick", engine_pb2.Tick(shop_id=self.shop))
+
+    def weights(self, etag: str = "", **weights: int) -> Any:
+        message = shop_pb2.SetWeightsRequest(shop_id=self.shop, etag=etag)
+        for agent_id, weight in weights.items():
+            message.weights.add(agent_id=agent_id, weight=weight)
+        return self.do("set_weights", message)
+
+    def open(self, agents: Any, groups: Any = None, **more: Any) -> None:
+        self.apply(**document(agents, groups, **more))
+        for agent in agents:
+            self.set(agent, ONLINE)
+
+
+# --- topics ---------------------------------------------------------------------------------------
+
+
+def selection(r: Recorder) -> None:
+    """Weighted picks: 5:3, one of ten beside ten of one, busy agents, comings and goings."""
+    r.open({"a": 5, "b": 3})
+    for n in range(16):
+        c = r.route(f"m{n}").ok.conversation_id
+        r.message(AGENT, conversation_id=c)
+    r.weights(a=10, b=1)
+    for n in range(16, 24):
+        r.route(f"m{n}")
+    r.set("a", SUSPENDED)
+    r.route("x1")
+    r.route("x2")
+    r.set("a", ONLINE)
+    for n in range(24, 30):
+        r.route(f"m{n}", exclude_agent_ids=["b"] if n % 3 == 0 else [])
+    r.shop = "ten"
+    r.open({"big": 10, **{f"s{i}": 1 for i in range(10)}}, idle_close_ms=0)
+    for n in range(22):
+        c = r.route(f"m{n}").ok.conversation_id
+        r.message(AGENT, conversation_id=c)
+    r.shop = "even"
+    r.open({"a": 100, "b": 1, "c": 0, "é": 7}, selection_mode=2, busy_threshold=1)
+    for n in range(12):
+        r.route(f"m{n}")
+        if n % 4 == 0:
+            r.set("b", ONLINE, awaiting=n)
+    r.query("list_presence", shop_id="even")
+
+
+def route(r: Recorder) -> None:
+    """Every step of a decision."""
+    groups = {"p": ["a"], "i": ["b", "d"], "z": ["c", "a"]}
+    bound = {
+        "p": {"product_ids": ["1"], "order_statuses": [2, 4]},
+        "i": {"product_ids": ["1"], "intents": ["refund"]},
+        "z": {"page_sources": ["cart"]},
+    }
+    shop = document(
+        {"a": 5, "b": 3, "c": 1, "d": 0},
+        groups,
+        caps={"c": 1},
+        bindings=bound,
+        priorities={"p": 1},
+        offline_target=2,
+        buyer_agents=[{"buyer_id": "vip", "agent_id": "d"}],
+    )
+    r.apply(owner_agent_id="boss", **shop)
+    r.route("early")
+    r.route("early", handoff=True, priority=9)
+    for agent in "abcd":
+        r.set(agent, ONLINE)
+    for n, fields in enumerate(
+        [
+            {},
+            {"product_id": "1"},
+            {"product_id": "1", "intent": "refund"},
+            {"product_id": "1", "intent": "other"},
+            {"intent": "refund", "order_status": 2},
+            {"order_status": 4},
+            {"order_status": 1},
+            {"page_source": "cart"},
+            {"page_source": "cart"},
+            {"page_source": "cart", "exclude_agent_ids": ["a", "c"]},
+            {"dedicated_agent_id": "d"},
+            {"dedicated_agent_id": "nobody"},
+        ]
+    ):
+        r.route(f"m{n}", **fields)
+    r.route("vip")
+    r.route("vip", exclude_agent_ids=["d"])
+    r.route("early")
+    r.route("m0")
+    r.close("c1")
+    r.close("c1")
+    r.route("m0", request_id="r1")
+    r.route("m0", request_id="r1")
+    r.route("m0", request_id="r1", priority=1)
+    r.close("c2", request_id="r1")
+    r.set("a", SUSPENDED)
+    r.route("m1")
+    r.set("a", OFFLINE)
+    r.route("m1")
+    r.now += DAY
+    r.route("m1", request_id="r1")
+    r.route("m0", request_id="r1")
+    r.now += 1
+    r.route("m0", request_id="r1")
+    for agent in "abcd":
+        r.set(agent, OFFLINE)
+    for n in range(3):
+        r.route(f"night{n}")
+    r.apply(owner_agent_id="boss", **{**shop, "settings": shop_pb2.ShopSettings(offline_target=3)})
+    r.route("night3")
+    r.apply(**{**shop, "settings": shop_pb2.ShopSettings(offline_target=2, proxy_agent_id="px")})
+    r.route("night4")
+    r.apply(**{**shop, "settings": shop_pb2.ShopSettings(offline_target=3)})
+    r.route("night5")
+    r.set("d", ONLINE)
+    r.route("night6")
+    r.route("night0")
+    r.apply(**document(["a"]))
+    r.route("m1")
+    r.query("list_presence", shop_id="s")
+
+
+def contacts(r: Recorder) -> None:
+    """Recent contacts and the edges of their windows."""
+    r.open({"a": 5, "b": 0})
+    r.route("m")
+    r.close("c1")
+    r.weights(a=0, b=5)
+    for status, window in ((ONLINE, 72 * HOUR), (SUSPENDED, 24 * HOUR)):
+        r.set("a", status)
+        r.now += window
+        r.route("m")
+        r.close(f"c{r.pair.model.shops['s'].last_conversation()}")
+    r.now += 24 * HOUR + 1
+    r.route("m")
+    r.set("a", ONLINE)
+    r.message(AGENT, buyer_id="m", agent_id="a")
+    r.message(AGENT, buyer_id="m", agent_id="a", sent_at_ms=r.now - 10)
+    r.message(BUYER, buyer_id="m", sent_at_ms=r.now - MINUTE)
+    r.apply(**document({"a": 0, "b": 5}, sticky_window_ms=1000, sticky_suspended_window_ms=500))
+    r.now += 1000
+    r.route("m")
+    r.close("c4")
+    r.now += 1001
+    r.apply(**document({"a": 0, "b": 5}, sticky_window_ms=DAY))
+    r.route("m")
+    r.apply(**document({"a": 0, "b": 5}, sticky_window_ms=0, sticky_suspended_window_ms=0))
+    r.now += 1
+    r.tick_shop()
+    r.route("m")
+
+
+def messages(r: Recorder) -> None:
+    """Message events: awaiting, first words, clamping, repeats, closed conversations."""
+    r.open(["a", "b"], {"x": ["a"], "y": ["a", "b"]}, priorities={"x": 1})
+    r.route("m")
+    r.message(BUYER, conversation_id="c1", event_id="e1")
+    r.message(BUYER, conversation_id="c1", event_id="e1")
+    r.message(AGENT, conversation_id="c99", event_id="e1")
+    r.message(ROBOT, buyer_id="m", agent_id="nobody")
+    r.message(AUTO_REPLY, buyer_id="m", agent_id="b")
+    r.set("a", ONLINE, awaiting=9)
+    r.message(AGENT, buyer_id="m", agent_id="b")
+    r.query("list_presence", shop_id="s")
+    r.message(AGENT, conversation_id="c1")
+    r.query("list_presence", shop_id="s")
+    for sent in (1, r.now - 5 * MINUTE, r.now + 5 * MINUTE + 1, 9007199254740991):
+        r.message(BUYER, buyer_id="m", sent_at_ms=sent)
+    r.message(AGENT, buyer_id="n", agent_id="a")
+    r.message(AGENT, buyer_id="o", agent_id="b", sent_at_ms=r.now - 1)
+    r.message(AGENT, buyer_id="p")
+    r.message(AUTO_REPLY, buyer_id="p")
+    r.message(BUYER, buyer_id="p")
+    r.message(AGENT, buyer_id="p", agent_id="nobody")
+    r.message(BUYER, conversation_id="c1", buyer_id="other")
+    r.message(BUYER, conversation_id="c01")
+    r.close("c2", request_id="q")
+    r.close("c2", request_id="q")
+    r.now += HOUR // 4
+    r.message(AGENT, conversation_id="c2", agent_id="a")
+    r.message(AGENT, conversation_id="c2", agent_id="b")
+    r.message(AGENT, conversation_id="c2")
+    r.close("c4")
+    r.now += DAY
+    r.message(BUYER, conversation_id="c2", event_id="e1")
+
+
+def due(r: Recorder) -> None:
+    """Idle closes: by ticks, by other commands, by refused ones."""
+    for r.shop in ("s", "店", "t", "u"):
+        r.open(["a", "b"])
+        for n in range(4):
+            r.now += n
+            r.route(f"m{n}")
+    r.shop = "s"
+    r.now += 30 * MINUTE - 15
+    r.tick()
+    r.now += 5
+    r.tick()
+    r.route("m3", dedicated_agent_id="nobody")
+    r.close("c4")
+    r.now += 8
+    r.route("m9")
+    r.shop = "t"
+    r.set("a", ONLINE)
+    r.apply(**document(["a", "b"], idle_close_ms=HOUR))
+    r.now -= HOUR
+    r.route("m9")
+    r.now += 2 * HOUR
+    r.tick_shop()
+    r.tick()
+    r.shop = "u"
+    r.apply(**document(["a", "b"], idle_close_ms=0))
+    r.route("m9")
+    r.now += 100 * DAY
+    r.tick()
+
+
+def presence(r: Recorder) -> None:
+    """Sessions, managers, leases."""
+    r.apply(**document({"a": 5, "b": 3, "c": 0}))
+    r.update("x", "a", ONLINE)
+    r.update("x", "a", ONLINE)
+    r.update("x", "b", ONLINE, awaiting=7)
+    r.update("x", "b", ONLINE, awaiting=7)
+    r.now += 5
+    r.update("y", "b", ONLINE)
+    r.set("c", SUSPENDED, "boss", awaiting=0)
+    r.set("c", SUSPENDED, "boss")
+    r.set("a", ONLINE, "boss")
+    r.update("x", "a", OFFLINE)
+    r.update("x", "c", SUSPENDED)
+    r.query("list_presence", shop_id="s")
+    r.now += 30_000
+    r.expire("x")
+    r.expire("x")
+    r.update("x", "nobody", ONLINE)
+    r.set("nobody", ONLINE)
+    r.apply(**document({"a": 5, "c": 0}))
+    r.apply(**document({"a": 5, "b": 3, "c": 0}))
+    r.query("list_presence", shop_id="s")
+
+
+def shops(r: Recorder) -> None:
+    """Documents, etags, weights, and the queries."""
+    r.apply("boss", display_name="空店")
+    r.apply("boss", display_name="空店", etag="1")
+    r.apply(display_name="空店", etag="2")
+    r.shop = "new"
+    r.apply(etag="1")
+    r.shop = "店"
+    ids = ["é", "b", "\U0001f600", "a", "Z", "\uffee", "ab"]
+    bindings = shop_pb2.Bindings(
+        product_ids=ids, intents=ids, page_sources=ids, order_statuses=[6, 1, 3]
+    )
+    r.apply(
+        "owner",
+        owner_agent_id="boss",
+        display_name="演示店",
+        agents=[shop_pb2.Agent(agent_id=i, display_name=i, cap=n) for n, i in enumerate(ids)],
+        groups=[
+            shop_pb2.Group(group_id=i, agent_ids=ids[n:], priority=n, bindings=bindings)
+            for n, i in enumerate(ids)
+        ],
+        settings=shop_pb2.ShopSettings(
+            busy_threshold=0,
+            selection_mode=2,
+            binding_precedence=[4, 2],
+            offline_target=2,
+            proxy_agent_id="px",
+            robot_percent=50,
+            max_hops=0,
+            idle_close_ms=0,
+            slow_count=1000,
+            buyer_agents=[shop_pb2.BuyerAgent(buyer_id=i, agent_id="a") for i in ids],
+        ),
+    )
+    stored = r.pair.model.shops["店"].document()
+    r.do("apply_shop", shop_pb2.ApplyShopRequest(shop=stored))
+    r.weights(a=0, b=5, Z=100)
+    r.weights(etag="1", a=1)
+    r.weights(etag="2", a=0)
+    r.weights(etag="2", a=1, nobody=1)
+    r.weights(etag="2", a=1)
+    for fields in ({}, {"page_size": 1}, {"page_size": 1, "page_token": "s"}, {"page_size": -1}):
+        r.query("list_shops", **fields)
+    for shop_id in ("s", "店", "nowhere", ""):
+        r.query("get_shop", shop_id=shop_id)
+        r.query("list_presence", shop_id=shop_id)
+
+
+def refusals(r: Recorder) -> None:
+    """Refused commands: decoding, validation of each kind, documents spoiled one rule at a time."""
+    r.open(["a"])
+    for name in COMMANDS:
+        for body in (b"\x0a\x05s", b"\x08\x01", b"\x00", b"\x0f", b"\xff" * 11, b"\x0a\x01\xff"):
+            if not (body == b"\x0a\x01\xff" and name == "apply_shop"):
+                r.raw(name, body)
+    r.raw("apply_shop", b"\x0a\x07\x32\x05\x2a\x03\x0a\x01\xff")
+    r.raw("update_presence", b"\x12\x03\x1a\x01\x80")
+    for bad in commands.NO_IDS:
+        r.route(bad)
+        r.route("m", request_id=bad)
+        r.close(bad)
+        r.message(BUYER, buyer_id=bad)
+        r.update(bad, "a", ONLINE)
+        r.set(bad, ONLINE)
+        r.expire(bad)
+    for never in ("c0", "c01", "c", "d1", "c１", "c99", "c18446744073709551617"):
+        r.close(never)
+    r.message(0, buyer_id="m")
+    r.message(5, buyer_id="m")
+    r.message(BUYER, buyer_id="m", sent_at_ms=-1)
+    r.route("m", order_status=7)
+    r.route("m", priority=10)
+    r.route("m", exclude_agent_ids=["a", ""])
+    r.set("a", 4)
+    r.set("a", ONLINE, awaiting=1_000_001)
+    r.weights()
+    r.weights(a=101)
+    rng = Random(20240601)
+    while len(r.steps) < 330:
+        made = document(["a", "b"], {"g": ["a"], "h": ["b"]})
+        spoiled = shop_pb2.Shop(shop_id="s", **made)
+        commands.spoil(rng, spoiled)
+        message = shop_pb2.ApplyShopRequest(shop=spoiled)
+        r.do("apply_shop", message)
+
+
+def batches(r: Recorder) -> None:
+    """Batches of inquiries and messages, in slices and with bad elements."""
+    for r.shop in ("s", "店", "t"):
+        r.open(["a", "b", "c"])
+    rng = Random(7)
+    items: list[Any] = [commands.route(rng) for _ in range(24)]
+    r.batch("route", items, 5, 1)
+    items[3] = b"\x0a\x05s"
+    items[4] = b"\x0f"
+    r.batch("route", items, 4096, 2**64 - 1)
+    r.batch("route", [], 4096)
+    r.now += 31 * MINUTE
+    items = [commands.message(rng, 6, r.now) for _ in range(24)]
+    items[7] = b"\x08\x01"
+    r.batch("message", items, 7)
+    for name in ("route", "message"):
+        for data in (b"\x0a\x05s", b"\x08\x01", b"\x12\x00", b"\x0a\x00" * 4097):
+            r.refused_batch(name, data)
+
+
+def walk(seed: int) -> Callable[[Recorder], None]:
+    """A random walk through everything."""
+
+    def run(r: Recorder) -> None:
+        rng = Random(seed)
+        for shop_id in commands.SHOPS[:2]:
+            made = commands.document(rng, shop_id)
+            r.do("apply_shop", shop_pb2.ApplyShopRequest(shop=made), "owner")
+            r.shop = shop_id
+            for agent in made.agents[:4]:
+                r.update("x", agent.agent_id, ONLINE)
+        for _ in range(260):
+            _random_step(r, rng)
+
+    run.__doc__ = f"A random walk through everything, seed {seed}."
+    return run
+
+
+def _random_step(r: Recorder, rng: Random) -> None:
+    shops = r.pair.model.shops
+    issued = shops[commands.SHOPS[0]].last_conversation()
+    etags = [shop.document().etag for shop in shops.values()]
+    r.now += rng.choice(commands.JUMPS)
+    turn = rng.randrange(40)
+    if turn < 14:
+        r.do("route", commands.route(rng))
+    elif turn < 24:
+        r.do("message", commands.message(rng, issued, r.now))
+    elif turn < 30:
+        r.do("update_presence", commands.update_presence(rng))
+    elif turn < 32:
+        r.do("set_presence", commands.set_presence(rng), rng.choice(["", "m"]))
+    elif turn < 34:
+        r.do("close_conversation", commands.close_conversation(rng, issued))
+    elif turn == 34:
+        r.do("expire_session", commands.expire_session(rng))
+    elif turn == 35:
+        r.do("apply_shop", commands.apply_shop(rng, etags), "owner")
+    elif turn == 36:
+        r.do("set_weights", commands.set_weights(rng, etags), rng.choice(["", "m"]))
+    elif turn == 37:
+        r.tick()
+    elif turn == 38:
+        r.query("list_presence", shop_id=commands.shop_id(rng))
+    else:
+        r.batch("route", [commands.route(rng) for _ in range(4)], 3)
+
+
+TOPICS: dict[str, Callable[[Recorder], None]] = {
+    "selection": selection,
+    "route": route,
+    "contacts": contacts,
+    "messages": messages,
+    "due": due,
+    "presence": presence,
+    "shops": shops,
+    "refusals": refusals,
+    "batches": batches,
+    "walk-1": walk(1),
+    "walk-2": walk(2),
+    "walk-3": walk(3),
+}
+
+
+def generate(topic: str) -> str:
+    """The file of one topic: one step a line."""
+    recorder = Recorder(topic)
+    TOPICS[topic](recorder)
+    vector = recorder.vector()
+    steps = ",\n".join(json.dumps(step, ensure_ascii=False) for step in vector.pop("steps"))
+    head = json.dumps({"name": vector.pop("name"), "partitions": vector.pop("partitions")})
+    tail = json.dumps(vector, ensure_ascii=False, indent=1)
+    return f'{head[:-1]}, "steps": [\n{steps}\n],\n{tail[2:]}\n'
+
+
+def main() -> int:
+    stale = []
+    GOLDEN.mkdir(exist_ok=True)
+    for topic in TOPICS:
+        path, text = GOLDEN / f"{topic}.json", generate(topic)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.name)
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+    print("changed: " + ", ".join(stale) if stale else "nothing changed")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
