@@ -221,14 +221,16 @@ class ReportMessagesBatchResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[MessageResult, _Mapping]]] = ...) -> None: ...
 
 class MessageResult(_message.Message):
-    __slots__ = ("duplicate", "clamped", "status")
+    __slots__ = ("duplicate", "clamped", "status", "reassigned")
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     CLAMPED_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASSIGNED_FIELD_NUMBER: _ClassVar[int]
     duplicate: bool
     clamped: bool
     status: _status_pb2.Status
-    def __init__(self, duplicate: _Optional[bool] = ..., clamped: _Optional[bool] = ..., status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    reassigned: RouteResponse
+    def __init__(self, duplicate: _Optional[bool] = ..., clamped: _Optional[bool] = ..., status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., reassigned: _Optional[_Union[RouteResponse, _Mapping]] = ...) -> None: ...
 
 class OrderEvent(_message.Message):
     __slots__ = ("shop_id", "buyer_id", "order_id", "type", "amount_cents", "items", "occurred_at_ms", "event_id")

@@ -111,7 +111,7 @@ class ListPresenceResponse(_message.Message):
     def __init__(self, agents: _Optional[_Iterable[_Union[AgentPresence, _Mapping]]] = ...) -> None: ...
 
 class AgentPresence(_message.Message):
-    __slots__ = ("agent_id", "status", "since_ms", "cause", "session_id", "awaiting", "open_conversations", "effective_weight")
+    __slots__ = ("agent_id", "status", "since_ms", "cause", "session_id", "awaiting", "open_conversations", "effective_weight", "received_today", "received_this_hour")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,8 @@ class AgentPresence(_message.Message):
     AWAITING_FIELD_NUMBER: _ClassVar[int]
     OPEN_CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_TODAY_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_THIS_HOUR_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     status: _types_pb2.PresenceStatus
     since_ms: int
@@ -128,4 +130,6 @@ class AgentPresence(_message.Message):
     awaiting: int
     open_conversations: int
     effective_weight: int
-    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., since_ms: _Optional[int] = ..., cause: _Optional[_Union[_types_pb2.PresenceCause, str]] = ..., session_id: _Optional[str] = ..., awaiting: _Optional[int] = ..., open_conversations: _Optional[int] = ..., effective_weight: _Optional[int] = ...) -> None: ...
+    received_today: int
+    received_this_hour: int
+    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., since_ms: _Optional[int] = ..., cause: _Optional[_Union[_types_pb2.PresenceCause, str]] = ..., session_id: _Optional[str] = ..., awaiting: _Optional[int] = ..., open_conversations: _Optional[int] = ..., effective_weight: _Optional[int] = ..., received_today: _Optional[int] = ..., received_this_hour: _Optional[int] = ...) -> None: ...

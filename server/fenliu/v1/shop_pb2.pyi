@@ -165,20 +165,22 @@ class BuyerAgent(_message.Message):
     def __init__(self, buyer_id: _Optional[str] = ..., agent_id: _Optional[str] = ...) -> None: ...
 
 class Agent(_message.Message):
-    __slots__ = ("agent_id", "display_name", "weight", "cap", "daily_limit", "hourly_limit")
+    __slots__ = ("agent_id", "display_name", "weight", "cap", "daily_limit", "hourly_limit", "permissions")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CAP_FIELD_NUMBER: _ClassVar[int]
     DAILY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     HOURLY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     display_name: str
     weight: int
     cap: int
     daily_limit: int
     hourly_limit: int
-    def __init__(self, agent_id: _Optional[str] = ..., display_name: _Optional[str] = ..., weight: _Optional[int] = ..., cap: _Optional[int] = ..., daily_limit: _Optional[int] = ..., hourly_limit: _Optional[int] = ...) -> None: ...
+    permissions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, agent_id: _Optional[str] = ..., display_name: _Optional[str] = ..., weight: _Optional[int] = ..., cap: _Optional[int] = ..., daily_limit: _Optional[int] = ..., hourly_limit: _Optional[int] = ..., permissions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("group_id", "display_name", "agent_ids", "priority", "bindings", "when_unavailable", "reception_mode", "robot_percent")

@@ -26,7 +26,7 @@ pub struct Entry {
     pub actor: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "3")]
     pub facts: ::prost::alloc::vec::Vec<Fact>,
-    #[prost(oneof = "entry::Command", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(oneof = "entry::Command", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     pub command: ::core::option::Option<entry::Command>,
 }
 /// Nested message and enum types in `Entry`.
@@ -51,11 +51,17 @@ pub mod entry {
         SetWeights(super::super::super::v1::SetWeightsRequest),
         #[prost(message, tag = "12")]
         Tick(super::Tick),
+        #[prost(message, tag = "13")]
+        Transfer(super::super::super::v1::TransferRequest),
+        #[prost(message, tag = "14")]
+        CancelInquiry(super::super::super::v1::CancelInquiryRequest),
+        #[prost(message, tag = "15")]
+        Order(super::super::super::v1::OrderEvent),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Fact {
-    #[prost(oneof = "fact::Fact", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "fact::Fact", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub fact: ::core::option::Option<fact::Fact>,
 }
 /// Nested message and enum types in `Fact`.
@@ -74,6 +80,14 @@ pub mod fact {
         ShopApplied(::prost::alloc::boxed::Box<super::ShopApplied>),
         #[prost(message, tag = "6")]
         WeightsSet(super::WeightsSet),
+        #[prost(message, tag = "7")]
+        WaitingCancelled(super::WaitingCancelled),
+        #[prost(message, tag = "8")]
+        ReplyTimedOut(super::ReplyTimedOut),
+        #[prost(message, tag = "9")]
+        VolumeReset(super::VolumeReset),
+        #[prost(message, tag = "10")]
+        OrderNoted(super::OrderNoted),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -103,6 +117,22 @@ pub struct Decided {
     pub pool_of_all_groups: bool,
     #[prost(string, repeated, tag = "8")]
     pub pool_group_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "9")]
+    pub charged: bool,
+    #[prost(string, tag = "10")]
+    pub buyer_id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "11")]
+    pub at_ms: i64,
+    #[prost(uint64, tag = "12")]
+    pub previous_conversation: u64,
+    #[prost(bool, tag = "13")]
+    pub pool_entry: bool,
+    #[prost(string, optional, tag = "14")]
+    pub mixed_owner: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "15")]
+    pub queue_position: u32,
+    #[prost(int64, tag = "16")]
+    pub estimated_wait_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MessageNoted {
@@ -116,6 +146,29 @@ pub struct MessageNoted {
     pub agent_id: ::prost::alloc::string::String,
     #[prost(bool, tag = "5")]
     pub opened: bool,
+    #[prost(string, tag = "6")]
+    pub buyer_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitingCancelled {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplyTimedOut {
+    #[prost(uint64, tag = "1")]
+    pub conversation: u64,
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VolumeReset {
+    #[prost(string, tag = "1")]
+    pub agent_id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderNoted {
+    #[prost(int64, tag = "1")]
+    pub at_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PresenceChanged {
@@ -170,6 +223,12 @@ pub struct ShopSnapshot {
     pub events: ::prost::alloc::vec::Vec<EventState>,
     #[prost(message, repeated, tag = "13")]
     pub pools: ::prost::alloc::vec::Vec<PoolState>,
+    #[prost(message, repeated, tag = "14")]
+    pub mixed: ::prost::alloc::vec::Vec<MixedState>,
+    #[prost(int64, repeated, tag = "15")]
+    pub slot_releases_ms: ::prost::alloc::vec::Vec<i64>,
+    #[prost(message, repeated, tag = "16")]
+    pub order_events: ::prost::alloc::vec::Vec<EventState>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AgentState {
@@ -185,6 +244,14 @@ pub struct AgentState {
     pub session_id: ::prost::alloc::string::String,
     #[prost(int32, optional, tag = "6")]
     pub absolute_awaiting: ::core::option::Option<i32>,
+    #[prost(int64, tag = "7")]
+    pub volume_day: i64,
+    #[prost(int32, tag = "8")]
+    pub received_today: i32,
+    #[prost(int64, tag = "9")]
+    pub volume_hour: i64,
+    #[prost(int32, tag = "10")]
+    pub received_this_hour: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConversationState {
@@ -202,6 +269,42 @@ pub struct ConversationState {
     pub last_activity_ms: i64,
     #[prost(bool, tag = "7")]
     pub awaiting: bool,
+    #[prost(bool, tag = "8")]
+    pub robot: bool,
+    #[prost(bool, tag = "9")]
+    pub answered: bool,
+    #[prost(bool, tag = "10")]
+    pub reply_timeout_spent: bool,
+    #[prost(uint32, tag = "11")]
+    pub reply_hops: u32,
+    #[prost(uint32, tag = "12")]
+    pub transfer_hops: u32,
+    #[prost(message, optional, tag = "13")]
+    pub inquiry: ::core::option::Option<Inquiry>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Inquiry {
+    #[prost(enumeration = "super::super::v1::OrderStatus", tag = "1")]
+    pub order_status: i32,
+    #[prost(string, tag = "2")]
+    pub product_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub intent: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub page_source: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub dedicated_agent_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "6")]
+    pub priority: i32,
+    #[prost(string, repeated, tag = "7")]
+    pub exclude_agent_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MixedState {
+    #[prost(string, tag = "1")]
+    pub owner: ::prost::alloc::string::String,
+    #[prost(int32, tag = "2")]
+    pub accumulator: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ContactState {
@@ -226,6 +329,16 @@ pub struct WaitingState {
     pub since_ms: i64,
     #[prost(uint64, tag = "5")]
     pub decision: u64,
+    #[prost(message, optional, tag = "6")]
+    pub inquiry: ::core::option::Option<Inquiry>,
+    #[prost(string, tag = "7")]
+    pub target_agent_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub target_group_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "9")]
+    pub reply_hops: u32,
+    #[prost(uint32, tag = "10")]
+    pub transfer_hops: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RequestState {
@@ -278,6 +391,9 @@ pub enum CommandKind {
     ApplyShop = 10,
     SetWeights = 11,
     Tick = 12,
+    Transfer = 13,
+    CancelInquiry = 14,
+    Order = 15,
 }
 impl CommandKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -296,6 +412,9 @@ impl CommandKind {
             Self::ApplyShop => "COMMAND_KIND_APPLY_SHOP",
             Self::SetWeights => "COMMAND_KIND_SET_WEIGHTS",
             Self::Tick => "COMMAND_KIND_TICK",
+            Self::Transfer => "COMMAND_KIND_TRANSFER",
+            Self::CancelInquiry => "COMMAND_KIND_CANCEL_INQUIRY",
+            Self::Order => "COMMAND_KIND_ORDER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -311,6 +430,9 @@ impl CommandKind {
             "COMMAND_KIND_APPLY_SHOP" => Some(Self::ApplyShop),
             "COMMAND_KIND_SET_WEIGHTS" => Some(Self::SetWeights),
             "COMMAND_KIND_TICK" => Some(Self::Tick),
+            "COMMAND_KIND_TRANSFER" => Some(Self::Transfer),
+            "COMMAND_KIND_CANCEL_INQUIRY" => Some(Self::CancelInquiry),
+            "COMMAND_KIND_ORDER" => Some(Self::Order),
             _ => None,
         }
     }
@@ -355,6 +477,9 @@ pub enum CloseCause {
     Request = 2,
     HandlerOffline = 3,
     HandlerExcluded = 4,
+    ToHuman = 5,
+    Transfer = 6,
+    ReplyTimeout = 7,
 }
 impl CloseCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -368,6 +493,9 @@ impl CloseCause {
             Self::Request => "CLOSE_CAUSE_REQUEST",
             Self::HandlerOffline => "CLOSE_CAUSE_HANDLER_OFFLINE",
             Self::HandlerExcluded => "CLOSE_CAUSE_HANDLER_EXCLUDED",
+            Self::ToHuman => "CLOSE_CAUSE_TO_HUMAN",
+            Self::Transfer => "CLOSE_CAUSE_TRANSFER",
+            Self::ReplyTimeout => "CLOSE_CAUSE_REPLY_TIMEOUT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -378,6 +506,9 @@ impl CloseCause {
             "CLOSE_CAUSE_REQUEST" => Some(Self::Request),
             "CLOSE_CAUSE_HANDLER_OFFLINE" => Some(Self::HandlerOffline),
             "CLOSE_CAUSE_HANDLER_EXCLUDED" => Some(Self::HandlerExcluded),
+            "CLOSE_CAUSE_TO_HUMAN" => Some(Self::ToHuman),
+            "CLOSE_CAUSE_TRANSFER" => Some(Self::Transfer),
+            "CLOSE_CAUSE_REPLY_TIMEOUT" => Some(Self::ReplyTimeout),
             _ => None,
         }
     }

@@ -466,6 +466,8 @@ pub struct MessageResult {
     pub clamped: bool,
     #[prost(message, optional, tag = "3")]
     pub status: ::core::option::Option<super::super::google::rpc::Status>,
+    #[prost(message, optional, tag = "4")]
+    pub reassigned: ::core::option::Option<RouteResponse>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OrderEvent {
@@ -664,6 +666,10 @@ pub struct AgentPresence {
     pub open_conversations: i32,
     #[prost(int64, tag = "8")]
     pub effective_weight: i64,
+    #[prost(int32, tag = "9")]
+    pub received_today: i32,
+    #[prost(int32, tag = "10")]
+    pub received_this_hour: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Shop {
@@ -750,6 +756,8 @@ pub struct Agent {
     pub daily_limit: i32,
     #[prost(int32, tag = "6")]
     pub hourly_limit: i32,
+    #[prost(string, repeated, tag = "7")]
+    pub permissions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Group {

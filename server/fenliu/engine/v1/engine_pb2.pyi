@@ -23,6 +23,9 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_APPLY_SHOP: _ClassVar[CommandKind]
     COMMAND_KIND_SET_WEIGHTS: _ClassVar[CommandKind]
     COMMAND_KIND_TICK: _ClassVar[CommandKind]
+    COMMAND_KIND_TRANSFER: _ClassVar[CommandKind]
+    COMMAND_KIND_CANCEL_INQUIRY: _ClassVar[CommandKind]
+    COMMAND_KIND_ORDER: _ClassVar[CommandKind]
 
 class QueryKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -38,6 +41,9 @@ class CloseCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CLOSE_CAUSE_REQUEST: _ClassVar[CloseCause]
     CLOSE_CAUSE_HANDLER_OFFLINE: _ClassVar[CloseCause]
     CLOSE_CAUSE_HANDLER_EXCLUDED: _ClassVar[CloseCause]
+    CLOSE_CAUSE_TO_HUMAN: _ClassVar[CloseCause]
+    CLOSE_CAUSE_TRANSFER: _ClassVar[CloseCause]
+    CLOSE_CAUSE_REPLY_TIMEOUT: _ClassVar[CloseCause]
 COMMAND_KIND_UNSPECIFIED: CommandKind
 COMMAND_KIND_ROUTE: CommandKind
 COMMAND_KIND_CLOSE_CONVERSATION: CommandKind
@@ -48,6 +54,9 @@ COMMAND_KIND_EXPIRE_SESSION: CommandKind
 COMMAND_KIND_APPLY_SHOP: CommandKind
 COMMAND_KIND_SET_WEIGHTS: CommandKind
 COMMAND_KIND_TICK: CommandKind
+COMMAND_KIND_TRANSFER: CommandKind
+COMMAND_KIND_CANCEL_INQUIRY: CommandKind
+COMMAND_KIND_ORDER: CommandKind
 QUERY_KIND_UNSPECIFIED: QueryKind
 QUERY_KIND_GET_SHOP: QueryKind
 QUERY_KIND_LIST_SHOPS: QueryKind
@@ -57,6 +66,9 @@ CLOSE_CAUSE_IDLE: CloseCause
 CLOSE_CAUSE_REQUEST: CloseCause
 CLOSE_CAUSE_HANDLER_OFFLINE: CloseCause
 CLOSE_CAUSE_HANDLER_EXCLUDED: CloseCause
+CLOSE_CAUSE_TO_HUMAN: CloseCause
+CLOSE_CAUSE_TRANSFER: CloseCause
+CLOSE_CAUSE_REPLY_TIMEOUT: CloseCause
 
 class UpdatePresence(_message.Message):
     __slots__ = ("session_id", "update")
@@ -81,7 +93,7 @@ class Tick(_message.Message):
     def __init__(self, shop_id: _Optional[str] = ...) -> None: ...
 
 class Entry(_message.Message):
-    __slots__ = ("now_ms", "actor", "facts", "route", "close_conversation", "message", "update_presence", "set_presence", "expire_session", "apply_shop", "set_weights", "tick")
+    __slots__ = ("now_ms", "actor", "facts", "route", "close_conversation", "message", "update_presence", "set_presence", "expire_session", "apply_shop", "set_weights", "tick", "transfer", "cancel_inquiry", "order")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +106,9 @@ class Entry(_message.Message):
     APPLY_SHOP_FIELD_NUMBER: _ClassVar[int]
     SET_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_INQUIRY_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     actor: str
     facts: _containers.RepeatedCompositeFieldContainer[Fact]
@@ -106,23 +121,34 @@ class Entry(_message.Message):
     apply_shop: _shop_pb2.ApplyShopRequest
     set_weights: _shop_pb2.SetWeightsRequest
     tick: Tick
-    def __init__(self, now_ms: _Optional[int] = ..., actor: _Optional[str] = ..., facts: _Optional[_Iterable[_Union[Fact, _Mapping]]] = ..., route: _Optional[_Union[_dispatch_pb2.RouteRequest, _Mapping]] = ..., close_conversation: _Optional[_Union[_dispatch_pb2.CloseConversationRequest, _Mapping]] = ..., message: _Optional[_Union[_dispatch_pb2.MessageEvent, _Mapping]] = ..., update_presence: _Optional[_Union[UpdatePresence, _Mapping]] = ..., set_presence: _Optional[_Union[_presence_pb2.SetPresenceRequest, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., apply_shop: _Optional[_Union[_shop_pb2.ApplyShopRequest, _Mapping]] = ..., set_weights: _Optional[_Union[_shop_pb2.SetWeightsRequest, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ...) -> None: ...
+    transfer: _dispatch_pb2.TransferRequest
+    cancel_inquiry: _dispatch_pb2.CancelInquiryRequest
+    order: _dispatch_pb2.OrderEvent
+    def __init__(self, now_ms: _Optional[int] = ..., actor: _Optional[str] = ..., facts: _Optional[_Iterable[_Union[Fact, _Mapping]]] = ..., route: _Optional[_Union[_dispatch_pb2.RouteRequest, _Mapping]] = ..., close_conversation: _Optional[_Union[_dispatch_pb2.CloseConversationRequest, _Mapping]] = ..., message: _Optional[_Union[_dispatch_pb2.MessageEvent, _Mapping]] = ..., update_presence: _Optional[_Union[UpdatePresence, _Mapping]] = ..., set_presence: _Optional[_Union[_presence_pb2.SetPresenceRequest, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., apply_shop: _Optional[_Union[_shop_pb2.ApplyShopRequest, _Mapping]] = ..., set_weights: _Optional[_Union[_shop_pb2.SetWeightsRequest, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., transfer: _Optional[_Union[_dispatch_pb2.TransferRequest, _Mapping]] = ..., cancel_inquiry: _Optional[_Union[_dispatch_pb2.CancelInquiryRequest, _Mapping]] = ..., order: _Optional[_Union[_dispatch_pb2.OrderEvent, _Mapping]] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("conversation_closed", "decided", "message_noted", "presence_changed", "shop_applied", "weights_set")
+    __slots__ = ("conversation_closed", "decided", "message_noted", "presence_changed", "shop_applied", "weights_set", "waiting_cancelled", "reply_timed_out", "volume_reset", "order_noted")
     CONVERSATION_CLOSED_FIELD_NUMBER: _ClassVar[int]
     DECIDED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_NOTED_FIELD_NUMBER: _ClassVar[int]
     PRESENCE_CHANGED_FIELD_NUMBER: _ClassVar[int]
     SHOP_APPLIED_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_SET_FIELD_NUMBER: _ClassVar[int]
+    WAITING_CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_RESET_FIELD_NUMBER: _ClassVar[int]
+    ORDER_NOTED_FIELD_NUMBER: _ClassVar[int]
     conversation_closed: ConversationClosed
     decided: Decided
     message_noted: MessageNoted
     presence_changed: PresenceChanged
     shop_applied: ShopApplied
     weights_set: WeightsSet
-    def __init__(self, conversation_closed: _Optional[_Union[ConversationClosed, _Mapping]] = ..., decided: _Optional[_Union[Decided, _Mapping]] = ..., message_noted: _Optional[_Union[MessageNoted, _Mapping]] = ..., presence_changed: _Optional[_Union[PresenceChanged, _Mapping]] = ..., shop_applied: _Optional[_Union[ShopApplied, _Mapping]] = ..., weights_set: _Optional[_Union[WeightsSet, _Mapping]] = ...) -> None: ...
+    waiting_cancelled: WaitingCancelled
+    reply_timed_out: ReplyTimedOut
+    volume_reset: VolumeReset
+    order_noted: OrderNoted
+    def __init__(self, conversation_closed: _Optional[_Union[ConversationClosed, _Mapping]] = ..., decided: _Optional[_Union[Decided, _Mapping]] = ..., message_noted: _Optional[_Union[MessageNoted, _Mapping]] = ..., presence_changed: _Optional[_Union[PresenceChanged, _Mapping]] = ..., shop_applied: _Optional[_Union[ShopApplied, _Mapping]] = ..., weights_set: _Optional[_Union[WeightsSet, _Mapping]] = ..., waiting_cancelled: _Optional[_Union[WaitingCancelled, _Mapping]] = ..., reply_timed_out: _Optional[_Union[ReplyTimedOut, _Mapping]] = ..., volume_reset: _Optional[_Union[VolumeReset, _Mapping]] = ..., order_noted: _Optional[_Union[OrderNoted, _Mapping]] = ...) -> None: ...
 
 class ConversationClosed(_message.Message):
     __slots__ = ("conversation", "cause", "at_ms")
@@ -135,7 +161,7 @@ class ConversationClosed(_message.Message):
     def __init__(self, conversation: _Optional[int] = ..., cause: _Optional[_Union[CloseCause, str]] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class Decided(_message.Message):
-    __slots__ = ("decision", "outcome", "reason", "conversation", "agent_id", "group_id", "pool_of_all_groups", "pool_group_ids")
+    __slots__ = ("decision", "outcome", "reason", "conversation", "agent_id", "group_id", "pool_of_all_groups", "pool_group_ids", "charged", "buyer_id", "at_ms", "previous_conversation", "pool_entry", "mixed_owner", "queue_position", "estimated_wait_ms")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -144,6 +170,14 @@ class Decided(_message.Message):
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_OF_ALL_GROUPS_FIELD_NUMBER: _ClassVar[int]
     POOL_GROUP_IDS_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_FIELD_NUMBER: _ClassVar[int]
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_CONVERSATION_FIELD_NUMBER: _ClassVar[int]
+    POOL_ENTRY_FIELD_NUMBER: _ClassVar[int]
+    MIXED_OWNER_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_POSITION_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     decision: int
     outcome: _types_pb2.Outcome
     reason: _types_pb2.Reason
@@ -152,21 +186,57 @@ class Decided(_message.Message):
     group_id: str
     pool_of_all_groups: bool
     pool_group_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, decision: _Optional[int] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., conversation: _Optional[int] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ..., pool_of_all_groups: _Optional[bool] = ..., pool_group_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    charged: bool
+    buyer_id: str
+    at_ms: int
+    previous_conversation: int
+    pool_entry: bool
+    mixed_owner: str
+    queue_position: int
+    estimated_wait_ms: int
+    def __init__(self, decision: _Optional[int] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., conversation: _Optional[int] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ..., pool_of_all_groups: _Optional[bool] = ..., pool_group_ids: _Optional[_Iterable[str]] = ..., charged: _Optional[bool] = ..., buyer_id: _Optional[str] = ..., at_ms: _Optional[int] = ..., previous_conversation: _Optional[int] = ..., pool_entry: _Optional[bool] = ..., mixed_owner: _Optional[str] = ..., queue_position: _Optional[int] = ..., estimated_wait_ms: _Optional[int] = ...) -> None: ...
 
 class MessageNoted(_message.Message):
-    __slots__ = ("conversation", "at_ms", "clamped", "agent_id", "opened")
+    __slots__ = ("conversation", "at_ms", "clamped", "agent_id", "opened", "buyer_id")
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
     CLAMPED_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
     conversation: int
     at_ms: int
     clamped: bool
     agent_id: str
     opened: bool
-    def __init__(self, conversation: _Optional[int] = ..., at_ms: _Optional[int] = ..., clamped: _Optional[bool] = ..., agent_id: _Optional[str] = ..., opened: _Optional[bool] = ...) -> None: ...
+    buyer_id: str
+    def __init__(self, conversation: _Optional[int] = ..., at_ms: _Optional[int] = ..., clamped: _Optional[bool] = ..., agent_id: _Optional[str] = ..., opened: _Optional[bool] = ..., buyer_id: _Optional[str] = ...) -> None: ...
+
+class WaitingCancelled(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReplyTimedOut(_message.Message):
+    __slots__ = ("conversation", "at_ms")
+    CONVERSATION_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    conversation: int
+    at_ms: int
+    def __init__(self, conversation: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class VolumeReset(_message.Message):
+    __slots__ = ("agent_id", "at_ms")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    at_ms: int
+    def __init__(self, agent_id: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class OrderNoted(_message.Message):
+    __slots__ = ("at_ms",)
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    at_ms: int
+    def __init__(self, at_ms: _Optional[int] = ...) -> None: ...
 
 class PresenceChanged(_message.Message):
     __slots__ = ("agent_id", "status", "cause", "session_id", "awaiting")
@@ -197,7 +267,7 @@ class WeightsSet(_message.Message):
     def __init__(self, weights: _Optional[_Iterable[_Union[_shop_pb2.AgentWeight, _Mapping]]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class ShopSnapshot(_message.Message):
-    __slots__ = ("rules_version", "shop", "last_now_ms", "last_decision", "last_conversation", "clamped_timestamps", "agents", "conversations", "contacts", "waiting", "requests", "events", "pools")
+    __slots__ = ("rules_version", "shop", "last_now_ms", "last_decision", "last_conversation", "clamped_timestamps", "agents", "conversations", "contacts", "waiting", "requests", "events", "pools", "mixed", "slot_releases_ms", "order_events")
     RULES_VERSION_FIELD_NUMBER: _ClassVar[int]
     SHOP_FIELD_NUMBER: _ClassVar[int]
     LAST_NOW_MS_FIELD_NUMBER: _ClassVar[int]
@@ -211,6 +281,9 @@ class ShopSnapshot(_message.Message):
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    MIXED_FIELD_NUMBER: _ClassVar[int]
+    SLOT_RELEASES_MS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_EVENTS_FIELD_NUMBER: _ClassVar[int]
     rules_version: int
     shop: _shop_pb2.Shop
     last_now_ms: int
@@ -224,26 +297,37 @@ class ShopSnapshot(_message.Message):
     requests: _containers.RepeatedCompositeFieldContainer[RequestState]
     events: _containers.RepeatedCompositeFieldContainer[EventState]
     pools: _containers.RepeatedCompositeFieldContainer[PoolState]
-    def __init__(self, rules_version: _Optional[int] = ..., shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., last_now_ms: _Optional[int] = ..., last_decision: _Optional[int] = ..., last_conversation: _Optional[int] = ..., clamped_timestamps: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentState, _Mapping]]] = ..., conversations: _Optional[_Iterable[_Union[ConversationState, _Mapping]]] = ..., contacts: _Optional[_Iterable[_Union[ContactState, _Mapping]]] = ..., waiting: _Optional[_Iterable[_Union[WaitingState, _Mapping]]] = ..., requests: _Optional[_Iterable[_Union[RequestState, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[EventState, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolState, _Mapping]]] = ...) -> None: ...
+    mixed: _containers.RepeatedCompositeFieldContainer[MixedState]
+    slot_releases_ms: _containers.RepeatedScalarFieldContainer[int]
+    order_events: _containers.RepeatedCompositeFieldContainer[EventState]
+    def __init__(self, rules_version: _Optional[int] = ..., shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., last_now_ms: _Optional[int] = ..., last_decision: _Optional[int] = ..., last_conversation: _Optional[int] = ..., clamped_timestamps: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentState, _Mapping]]] = ..., conversations: _Optional[_Iterable[_Union[ConversationState, _Mapping]]] = ..., contacts: _Optional[_Iterable[_Union[ContactState, _Mapping]]] = ..., waiting: _Optional[_Iterable[_Union[WaitingState, _Mapping]]] = ..., requests: _Optional[_Iterable[_Union[RequestState, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[EventState, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolState, _Mapping]]] = ..., mixed: _Optional[_Iterable[_Union[MixedState, _Mapping]]] = ..., slot_releases_ms: _Optional[_Iterable[int]] = ..., order_events: _Optional[_Iterable[_Union[EventState, _Mapping]]] = ...) -> None: ...
 
 class AgentState(_message.Message):
-    __slots__ = ("agent_id", "status", "since_ms", "cause", "session_id", "absolute_awaiting")
+    __slots__ = ("agent_id", "status", "since_ms", "cause", "session_id", "absolute_awaiting", "volume_day", "received_today", "volume_hour", "received_this_hour")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     ABSOLUTE_AWAITING_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_DAY_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_TODAY_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_HOUR_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_THIS_HOUR_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     status: _types_pb2.PresenceStatus
     since_ms: int
     cause: _types_pb2.PresenceCause
     session_id: str
     absolute_awaiting: int
-    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., since_ms: _Optional[int] = ..., cause: _Optional[_Union[_types_pb2.PresenceCause, str]] = ..., session_id: _Optional[str] = ..., absolute_awaiting: _Optional[int] = ...) -> None: ...
+    volume_day: int
+    received_today: int
+    volume_hour: int
+    received_this_hour: int
+    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., since_ms: _Optional[int] = ..., cause: _Optional[_Union[_types_pb2.PresenceCause, str]] = ..., session_id: _Optional[str] = ..., absolute_awaiting: _Optional[int] = ..., volume_day: _Optional[int] = ..., received_today: _Optional[int] = ..., volume_hour: _Optional[int] = ..., received_this_hour: _Optional[int] = ...) -> None: ...
 
 class ConversationState(_message.Message):
-    __slots__ = ("conversation", "buyer_id", "agent_id", "group_id", "opened_at_ms", "last_activity_ms", "awaiting")
+    __slots__ = ("conversation", "buyer_id", "agent_id", "group_id", "opened_at_ms", "last_activity_ms", "awaiting", "robot", "answered", "reply_timeout_spent", "reply_hops", "transfer_hops", "inquiry")
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     BUYER_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -251,6 +335,12 @@ class ConversationState(_message.Message):
     OPENED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     LAST_ACTIVITY_MS_FIELD_NUMBER: _ClassVar[int]
     AWAITING_FIELD_NUMBER: _ClassVar[int]
+    ROBOT_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TIMEOUT_SPENT_FIELD_NUMBER: _ClassVar[int]
+    REPLY_HOPS_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_HOPS_FIELD_NUMBER: _ClassVar[int]
+    INQUIRY_FIELD_NUMBER: _ClassVar[int]
     conversation: int
     buyer_id: str
     agent_id: str
@@ -258,7 +348,39 @@ class ConversationState(_message.Message):
     opened_at_ms: int
     last_activity_ms: int
     awaiting: bool
-    def __init__(self, conversation: _Optional[int] = ..., buyer_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ..., opened_at_ms: _Optional[int] = ..., last_activity_ms: _Optional[int] = ..., awaiting: _Optional[bool] = ...) -> None: ...
+    robot: bool
+    answered: bool
+    reply_timeout_spent: bool
+    reply_hops: int
+    transfer_hops: int
+    inquiry: Inquiry
+    def __init__(self, conversation: _Optional[int] = ..., buyer_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ..., opened_at_ms: _Optional[int] = ..., last_activity_ms: _Optional[int] = ..., awaiting: _Optional[bool] = ..., robot: _Optional[bool] = ..., answered: _Optional[bool] = ..., reply_timeout_spent: _Optional[bool] = ..., reply_hops: _Optional[int] = ..., transfer_hops: _Optional[int] = ..., inquiry: _Optional[_Union[Inquiry, _Mapping]] = ...) -> None: ...
+
+class Inquiry(_message.Message):
+    __slots__ = ("order_status", "product_id", "intent", "page_source", "dedicated_agent_id", "priority", "exclude_agent_ids")
+    ORDER_STATUS_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_ID_FIELD_NUMBER: _ClassVar[int]
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DEDICATED_AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_AGENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    order_status: _types_pb2.OrderStatus
+    product_id: str
+    intent: str
+    page_source: str
+    dedicated_agent_id: str
+    priority: int
+    exclude_agent_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, order_status: _Optional[_Union[_types_pb2.OrderStatus, str]] = ..., product_id: _Optional[str] = ..., intent: _Optional[str] = ..., page_source: _Optional[str] = ..., dedicated_agent_id: _Optional[str] = ..., priority: _Optional[int] = ..., exclude_agent_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MixedState(_message.Message):
+    __slots__ = ("owner", "accumulator")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    ACCUMULATOR_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    accumulator: int
+    def __init__(self, owner: _Optional[str] = ..., accumulator: _Optional[int] = ...) -> None: ...
 
 class ContactState(_message.Message):
     __slots__ = ("buyer_id", "agent_id", "consulted_at_ms", "conversation")
@@ -273,18 +395,28 @@ class ContactState(_message.Message):
     def __init__(self, buyer_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., consulted_at_ms: _Optional[int] = ..., conversation: _Optional[int] = ...) -> None: ...
 
 class WaitingState(_message.Message):
-    __slots__ = ("buyer_id", "outcome", "agent_id", "since_ms", "decision")
+    __slots__ = ("buyer_id", "outcome", "agent_id", "since_ms", "decision", "inquiry", "target_agent_id", "target_group_id", "reply_hops", "transfer_hops")
     BUYER_ID_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
+    INQUIRY_FIELD_NUMBER: _ClassVar[int]
+    TARGET_AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLY_HOPS_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_HOPS_FIELD_NUMBER: _ClassVar[int]
     buyer_id: str
     outcome: _types_pb2.Outcome
     agent_id: str
     since_ms: int
     decision: int
-    def __init__(self, buyer_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., agent_id: _Optional[str] = ..., since_ms: _Optional[int] = ..., decision: _Optional[int] = ...) -> None: ...
+    inquiry: Inquiry
+    target_agent_id: str
+    target_group_id: str
+    reply_hops: int
+    transfer_hops: int
+    def __init__(self, buyer_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., agent_id: _Optional[str] = ..., since_ms: _Optional[int] = ..., decision: _Optional[int] = ..., inquiry: _Optional[_Union[Inquiry, _Mapping]] = ..., target_agent_id: _Optional[str] = ..., target_group_id: _Optional[str] = ..., reply_hops: _Optional[int] = ..., transfer_hops: _Optional[int] = ...) -> None: ...
 
 class RequestState(_message.Message):
     __slots__ = ("request_id", "digest", "at_ms", "reply")
