@@ -122,6 +122,15 @@ class FenliuClient:
             now_ms,
         )
 
+    async def transfer(
+        self, request: dispatch_pb2.TransferRequest, *, now_ms: int | None = None
+    ) -> dispatch_pb2.TransferResponse:
+        """Hands an open conversation to another agent or group."""
+        request = self._with_id(request, "request_id")
+        return await self._unary(
+            _DISPATCH + "Transfer", request, dispatch_pb2.TransferResponse, now_ms
+        )
+
     async def close_conversation(
         self, request: dispatch_pb2.CloseConversationRequest, *, now_ms: int | None = None
     ) -> dispatch_pb2.CloseConversationResponse:
@@ -132,6 +141,15 @@ class FenliuClient:
             request,
             dispatch_pb2.CloseConversationResponse,
             now_ms,
+        )
+
+    async def cancel_inquiry(
+        self, request: dispatch_pb2.CancelInquiryRequest, *, now_ms: int | None = None
+    ) -> dispatch_pb2.CancelInquiryResponse:
+        """Takes a buyer out of the queue or the pool; says whether the buyer was in one."""
+        request = self._with_id(request, "request_id")
+        return await self._unary(
+            _DISPATCH + "CancelInquiry", request, dispatch_pb2.CancelInquiryResponse, now_ms
         )
 
     async def report_messages(
@@ -163,6 +181,18 @@ class FenliuClient:
             batch,
             dispatch_pb2.ReportMessagesBatchResponse,
             now_ms,
+        )
+        return list(response.results)
+
+    async def report_orders(
+        self, orders: Iterable[dispatch_pb2.OrderEvent], *, now_ms: int | None = None
+    ) -> list[dispatch_pb2.OrderResult]:
+        """Reports order events; each result says whether that one was taken, in order."""
+        batch = dispatch_pb2.ReportOrdersRequest(
+            orders=[self._with_id(order, "event_id") for order in orders]
+        )
+        response = await self._unary(
+            _DISPATCH + "ReportOrders", batch, dispatch_pb2.ReportOrdersResponse, now_ms
         )
         return list(response.results)
 

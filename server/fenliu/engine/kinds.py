@@ -18,6 +18,9 @@ class CommandKind(IntEnum):
     APPLY_SHOP = 10
     SET_WEIGHTS = 11
     TICK = 12
+    TRANSFER = 13
+    CANCEL_INQUIRY = 14
+    ORDER = 15
 
 
 class QueryKind(IntEnum):

@@ -11,7 +11,9 @@ from fenliu.rpc.errors import engine_refusal
 
 COMMANDS = {
     "/fenliu.v1.DispatchService/Route": CommandKind.ROUTE,
+    "/fenliu.v1.DispatchService/Transfer": CommandKind.TRANSFER,
     "/fenliu.v1.DispatchService/CloseConversation": CommandKind.CLOSE_CONVERSATION,
+    "/fenliu.v1.DispatchService/CancelInquiry": CommandKind.CANCEL_INQUIRY,
     "/fenliu.v1.PresenceService/SetPresence": CommandKind.SET_PRESENCE,
     "/fenliu.v1.ShopService/ApplyShop": CommandKind.APPLY_SHOP,
     "/fenliu.v1.ShopService/SetWeights": CommandKind.SET_WEIGHTS,
@@ -19,6 +21,7 @@ COMMANDS = {
 BATCHES = {
     "/fenliu.v1.DispatchService/RouteBatch": CommandKind.ROUTE,
     "/fenliu.v1.DispatchService/ReportMessagesBatch": CommandKind.MESSAGE,
+    "/fenliu.v1.DispatchService/ReportOrders": CommandKind.ORDER,
 }
 QUERIES = {
     "/fenliu.v1.ShopService/GetShop": QueryKind.GET_SHOP,
