@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from fenliu.engine.v1 import engine_pb2
-from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2
+from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 from model import commands
 from model.cores import all_cores
 from model.lockstep import Lockstep
@@ -21,9 +22,10 @@ rngs = st.randoms(use_true_random=True)
 
 
 class Walk(RuleBasedStateMachine):
-    """One walk through a small world of three shops; `steps` counts over all walks."""
+    """One walk through a small world of three shops; `steps` and `seen` count over all walks."""
 
     steps = 0
+    seen: ClassVar[Counter[tuple[str, str]]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,15 +35,16 @@ class Walk(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.pair.check()
         type(self).steps += self.pair.steps
+        type(self).seen += self.pair.seen
 
     # What the walk knows of the state: enough to name things that exist.
 
     def issued(self) -> int:
         shop = self.pair.model.shops.get(commands.SHOPS[0])
-        return shop.last_conversation() if shop else 0
+        return shop.conversations_issued if shop else 0
 
     def etags(self) -> list[str]:
-        return [shop.document().etag for shop in self.pair.model.shops.values()]
+        return [shop.document.etag for shop in self.pair.model.shops.values()]
 
     def do(self, name: str, message: Any, actor: str = "") -> Result:
         result = self.pair.do(name, message, self.now, actor)
@@ -64,7 +67,7 @@ class Walk(RuleBasedStateMachine):
         """Two shops with people at the desks, so that a walk does not begin with refusals."""
         for shop_id in commands.SHOPS[:2]:
             document = commands.document(rng, shop_id)
-            self.do("apply_shop", shop_pb2.ApplyShopRequest(shop=document), "owner")
+            self.do("apply_shop", shop_pb2.ApplyShopRequest(shop=document), "boss")
             for agent in document.agents[:4]:
                 update = presence_pb2.PresenceUpdate(
                     update_id="u", shop_id=shop_id, agent_id=agent.agent_id, status=1
@@ -79,14 +82,14 @@ class Walk(RuleBasedStateMachine):
     @rule(rng=rngs)
     def apply_shop(self, rng: Any) -> None:
         message = commands.apply_shop(rng, self.etags())
-        result = self.do("apply_shop", message, rng.choice(["", "owner"]))
+        result = self.do("apply_shop", message, commands.actor(rng))
         if result.code == 0:
             again = shop_pb2.ApplyShopRequest(shop=result.ok.shop)
             assert not self.do("apply_shop", again).ok.changed
 
     @rule(rng=rngs)
     def set_weights(self, rng: Any) -> None:
-        self.do("set_weights", commands.set_weights(rng, self.etags()), rng.choice(["", "m"]))
+        self.do("set_weights", commands.set_weights(rng, self.etags()), commands.actor(rng))
 
     @rule(rng=rngs)
     def inquiries(self, rng: Any) -> None:
@@ -99,7 +102,7 @@ class Walk(RuleBasedStateMachine):
         message: Any = commands.route(rng)
         message.request_id = rng.choice(commands.REQUEST_IDS)
         first = self.do("route", message)
-        before = self.pair.model.shops[message.shop_id].last_now() if first.code == 0 else 0
+        before = self.pair.model.shops[message.shop_id].last_now if first.code == 0 else 0
         self.now += rng.choice(commands.JUMPS)
         again = self.do("route", message)
         if first.code == 0 and self.now <= before + DAY:
@@ -116,13 +119,44 @@ class Walk(RuleBasedStateMachine):
             self.do("message", commands.message(rng, self.issued(), self.now))
 
     @rule(rng=rngs)
+    def transfers(self, rng: Any) -> None:
+        for _ in range(rng.randrange(1, 5)):
+            self.do("transfer", commands.transfer(rng, self.issued()))
+
+    @rule(rng=rngs)
+    def handed_on_and_on(self, rng: Any) -> None:
+        """One conversation goes from agent to agent until nobody may hand it on any more."""
+        shop = self.pair.model.shops[commands.SHOPS[0]]
+        agents = [a.agent_id for a in shop.document.agents]
+        if not shop.conversations or not agents:
+            return
+        number = rng.choice(shop.conversations)["conversation"]
+        for _ in range(12):
+            message = dispatch_pb2.TransferRequest(
+                shop_id=commands.SHOPS[0], conversation_id=f"c{number}", agent_id=rng.choice(agents)
+            )
+            if self.do("transfer", message).code == 0:
+                number = shop.conversations_issued
+            if rng.randrange(3) == 0:
+                self.now += rng.choice(commands.JUMPS[:14])
+
+    @rule(rng=rngs)
+    def cancels(self, rng: Any) -> None:
+        self.do("cancel_inquiry", commands.cancel_inquiry(rng))
+
+    @rule(rng=rngs)
+    def orders(self, rng: Any) -> None:
+        for _ in range(rng.randrange(1, 4)):
+            self.do("order", commands.order(rng, self.now))
+
+    @rule(rng=rngs)
     def presence_updates(self, rng: Any) -> None:
         for _ in range(rng.randrange(1, 4)):
             self.do("update_presence", commands.update_presence(rng), rng.choice(["", "m"]))
 
     @rule(rng=rngs)
     def set_presence(self, rng: Any) -> None:
-        self.do("set_presence", commands.set_presence(rng), rng.choice(["", "m"]))
+        self.do("set_presence", commands.set_presence(rng), commands.actor(rng))
 
     @rule(rng=rngs)
     def expire(self, rng: Any) -> None:
@@ -154,6 +188,10 @@ class Walk(RuleBasedStateMachine):
         items = [commands.message(rng, issued, self.now) for _ in range(rng.randrange(6))]
         self.batch(rng, "message", items)
 
+    @rule(rng=rngs)
+    def order_batch(self, rng: Any) -> None:
+        self.batch(rng, "order", [commands.order(rng, self.now) for _ in range(rng.randrange(6))])
+
     def batch(self, rng: Any, name: str, items: list[Any]) -> None:
         if items and rng.randrange(3) == 0:
             i = rng.randrange(len(items))
@@ -167,6 +205,9 @@ class Walk(RuleBasedStateMachine):
             [
                 ("route", commands.route(rng)),
                 ("message", commands.message(rng, 1, self.now)),
+                ("transfer", commands.transfer(rng, 1)),
+                ("cancel_inquiry", commands.cancel_inquiry(rng)),
+                ("order", commands.order(rng, self.now)),
                 ("apply_shop", commands.apply_shop(rng, [])),
                 ("update_presence", commands.update_presence(rng)),
             ]
@@ -187,6 +228,33 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def start_again_from_snapshots(self) -> None:
         self.pair.reload()
+
+
+# Everything that can come of a command. Nothing is ever unspecified.
+EXPECTED = {
+    *(("reason", r.removeprefix("REASON_")) for r in types_pb2.Reason.keys()[1:]),
+    *(("outcome", o.removeprefix("OUTCOME_")) for o in types_pb2.Outcome.keys()[1:]),
+    *(("cause", c.removeprefix("CLOSE_CAUSE_")) for c in engine_pb2.CloseCause.keys()[1:]),
+    *(("fact", f.name) for f in engine_pb2.Fact.DESCRIPTOR.fields),
+    *(("with", w) for w in ("charged", "pool_entry", "at_ms", "estimated_wait_ms")),
+    *(
+        ("refusal", reason)
+        for reason in (
+            "MALFORMED_MESSAGE",
+            "INVALID_FIELD",
+            "REQUEST_ID_REUSED",
+            "SHOP_NOT_FOUND",
+            "AGENT_NOT_FOUND",
+            "CONVERSATION_NOT_FOUND",
+            "GROUP_NOT_FOUND",
+            "NOT_ALLOWED",
+            "CONVERSATION_CLOSED",
+            "RECEIVER_UNAVAILABLE",
+            "HOP_LIMIT",
+            "STALE_ETAG",
+        )
+    ),
+}
 
 
 def walk(examples: int, steps: int, *, derandomize: bool) -> int:
@@ -216,12 +284,16 @@ def test_the_cores_and_the_model_agree_on_short_walks() -> None:
 @pytest.mark.slow
 def test_the_cores_and_the_model_agree_over_ten_thousand_steps() -> None:
     steps = 0
+    Walk.seen.clear()
     while steps < 10_000:
         done = walk(60, 50, derandomize=False)
         assert done > 0
         steps += done
         print(f"{steps} steps compared")
-    assert steps >= 10_000
+    for what, times in sorted(Walk.seen.items()):
+        print(*what, times)
+    assert not EXPECTED - {what for what, times in Walk.seen.items() if times}
+    assert {w for w in Walk.seen if w[0] in ("reason", "cause", "fact", "refusal")} <= EXPECTED
 
 
 def test_a_request_repeated_in_a_batch_gets_the_answer_of_the_first() -> None:
@@ -236,4 +308,4 @@ def test_a_request_repeated_in_a_batch_gets_the_answer_of_the_first() -> None:
     twice = dispatch_pb2.RouteRequest(shop_id="s", buyer_id="b", request_id="r")
     pair.batch("route", [twice, twice], T0, 4096)
     pair.check()
-    assert pair.model.shops["s"].decisions() == 1
+    assert pair.model.shops["s"].decisions == 1

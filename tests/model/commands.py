@@ -94,47 +94,75 @@ def conversation_id(rng: Random, issued: int) -> str:
 
 def document(rng: Random, shop: str) -> shop_pb2.Shop:
     """A valid document of moderate size with settings that matter soon."""
-    settings = shop_pb2.ShopSettings(
-        selection_mode=rng.choice([0, 0, 1, 2]),
-        binding_precedence=subset(rng, [1, 2, 3, 4]) if rng.randrange(2) else [],
-        offline_target=rng.choice([0, 1, 2, 3]),
-        proxy_agent_id=some(rng, ["proxy", "a"]),
-    )
-    for name, values in {
-        "busy_threshold": [0, 1, 2, 4],
-        "sticky_window_ms": [0, 500, 1000, MINUTE, 7_776_000_000],
-        "sticky_suspended_window_ms": [0, 500, 1000, 2000],
-        "idle_close_ms": [0, 400, 1000, MINUTE],
-        "timestamp_skew_ms": [0, 500, MINUTE],
-        "max_hops": [0, 10],
-        "slow_count": [0, 1000],
-    }.items():
-        if rng.randrange(2):
-            setattr(settings, name, rng.choice(values))
     agents = subset(rng, AGENTS) if rng.randrange(3) == 0 else list(AGENTS)
-    for buyer in subset(rng, BUYERS[:2]):
-        if agents:
-            settings.buyer_agents.add(buyer_id=buyer, agent_id=rng.choice(agents))
     answer = shop_pb2.Shop(
         shop_id=shop,
         display_name="演示店",
-        owner_agent_id=some(rng, ["boss", "b"]),
-        settings=settings,
+        owner_agent_id=some(rng, ["boss", "boss", "b"], odds=4),
+        settings=_settings(rng, agents),
     )
     for agent_id in agents:
-        agent = answer.agents.add(agent_id=agent_id, cap=rng.choice([0, 0, 0, 1, 2]))
+        agent = answer.agents.add(agent_id=agent_id, cap=rng.choice([0, 0, 1, 1, 2]))
         if rng.randrange(3):
             agent.weight = rng.choice([0, 1, 3, 5, 10, 100])
+        if rng.randrange(3) == 0:
+            agent.hourly_limit = rng.choice([0, 1, 2])
+            agent.daily_limit = rng.choice([0, 0, 1, 2, 3])
+        if agent_id in "ab" or rarely(rng):
+            agent.permissions.append("dispatch.manage")
+    limited = any(a.cap or a.hourly_limit or a.daily_limit for a in answer.agents)
     for group_id in subset(rng, GROUPS) if rng.randrange(3) == 0 else GROUPS:
         group = answer.groups.add(
-            group_id=group_id, agent_ids=subset(rng, agents), priority=rng.randrange(3)
+            group_id=group_id,
+            agent_ids=subset(rng, agents),
+            priority=rng.randrange(3),
+            when_unavailable=rng.choice([0, 0, 1, 2 if limited else 1, 3, 4]),
+            reception_mode=rng.choice([0, 1, 2, 3, 3]),
+            robot_percent=rng.choice([0, 30, 50, 100]),
         )
         if rng.randrange(2):
             group.bindings.product_ids.extend(subset(rng, PRODUCTS))
             group.bindings.intents.extend(subset(rng, INTENTS))
             group.bindings.order_statuses.extend(subset(rng, [1, 4, 6]))
             group.bindings.page_sources.extend(subset(rng, PAGES))
+    if not limited:
+        answer.settings.queue_limit = 0
     return answer
+
+
+def _settings(rng: Random, agents: list[str]) -> shop_pb2.ShopSettings:
+    settings = shop_pb2.ShopSettings(
+        selection_mode=rng.choice([0, 0, 1, 2]),
+        binding_precedence=subset(rng, [1, 2, 3, 4]) if rng.randrange(2) else [],
+        proxy_agent_id=some(rng, ["proxy", "a"]),
+        charge_sticky=rng.randrange(3) == 0,
+        queue_limit=rng.choice([0, 1, 2, 2, 3, 100]),
+        reply_timeout_ms=rng.choice([0, 0, 300, 1000, MINUTE]),
+    )
+    if rng.randrange(2):
+        settings.robot_id = rng.choice(["robot", "机器人"])
+        settings.offline_target = rng.choice([0, 1])
+        settings.reception_mode = rng.choice([0, 1, 1, 2, 3])
+        settings.reception_scope = rng.choice([0, 1, 2])
+        settings.robot_percent = rng.choice([0, 1, 30, 50, 99, 100])
+    else:
+        settings.offline_target = rng.choice([0, 1, 2, 3])
+    for name, values in {
+        "busy_threshold": [0, 1, 2, 4],
+        "sticky_window_ms": [0, 500, 1000, MINUTE, 7_776_000_000],
+        "sticky_suspended_window_ms": [0, 500, 1000, 2000],
+        "queue_timeout_ms": [0, 300, 1000, 1000, MINUTE],
+        "idle_close_ms": [0, 400, 1000, MINUTE],
+        "timestamp_skew_ms": [0, 500, MINUTE],
+        "max_hops": [0, 1, 2, 10],
+        "slow_count": [0, 1000],
+    }.items():
+        if rng.randrange(2):
+            setattr(settings, name, rng.choice(values))
+    for buyer in subset(rng, BUYERS[:2]):
+        if agents:
+            settings.buyer_agents.add(buyer_id=buyer, agent_id=rng.choice(agents))
+    return settings
 
 
 def spoil(rng: Random, shop: shop_pb2.Shop) -> None:
@@ -165,17 +193,19 @@ def spoil(rng: Random, shop: shop_pb2.Shop) -> None:
         lambda: setattr(s, rng.choice(numbers), number),
         lambda: setattr(s, rng.choice(times), long_number),
         lambda: setattr(s, rng.choice(enums), rng.choice([-1, 2, 3, 4, 99])),
-        lambda: setattr(s, "charge_sticky", True),
         lambda: setattr(s, rng.choice(["robot_id", "proxy_agent_id"]), rng.choice(NO_IDS)),
-        lambda: setattr(s, "robot_id", "robot"),
-        lambda: setattr(s, rng.choice(["queue_limit", "reply_timeout_ms"]), 1),
+        lambda: (setattr(s, "robot_id", "robot"), setattr(s, "offline_target", rng.choice([2, 3]))),
+        lambda: _without_limits(rng, shop),
+        lambda: agent.permissions.extend(rng.choice([["dispatch.manage"] * 2, ["x"], [""]])),
         lambda: s.binding_precedence.extend(rng.choice([[0], [7], [1, 1], [2, 3, 2]])),
         lambda: s.buyer_agents.add(buyer_id=rng.choice(BUYERS), agent_id="nobody"),
         lambda: s.buyer_agents.extend([shop_pb2.BuyerAgent(buyer_id="m", agent_id="a")] * 2),
         lambda: s.buyer_agents.add(buyer_id=rng.choice(NO_IDS), agent_id=rng.choice(NO_IDS)),
         lambda: setattr(agent, "agent_id", rng.choice([*NO_IDS, shop.agents[0].agent_id])),
         lambda: setattr(agent, rng.choice(["weight", "cap"]), number),
-        lambda: setattr(agent, rng.choice(["daily_limit", "hourly_limit"]), rng.choice([-1, 1])),
+        lambda: setattr(
+            agent, rng.choice(["daily_limit", "hourly_limit"]), rng.choice([-1, 1_000_001])
+        ),
         lambda: setattr(agent, "display_name", text),
         lambda: shop.agents.append(shop.agents[0]),
         lambda: setattr(group, "group_id", rng.choice([*NO_IDS, shop.groups[0].group_id])),
@@ -189,6 +219,21 @@ def spoil(rng: Random, shop: shop_pb2.Shop) -> None:
         lambda: shop.groups.append(shop.groups[0]),
     ]
     rng.choice(choices)()
+
+
+def _without_limits(rng: Random, shop: shop_pb2.Shop) -> None:
+    """A queue that nobody's cap or volume can fill."""
+    for agent in shop.agents:
+        agent.cap = agent.daily_limit = agent.hourly_limit = 0
+    if rng.randrange(2):
+        shop.settings.queue_limit = 1
+    for group in shop.groups:
+        group.when_unavailable = rng.choice([0, 1, 2])
+
+
+def actor(rng: Random) -> str:
+    """Mostly one who may: the operator, an owner, a manager; at times one who may not."""
+    return rng.choice(["", "", "", "boss", "boss", "b", "a", "c", "stranger"])
 
 
 def apply_shop(rng: Random, etags: list[str]) -> Message:
@@ -231,6 +276,42 @@ def route(rng: Random) -> Message:
         priority=rng.choice([-1, 10]) if rarely(rng) and rarely(rng) else rng.choice([0, 0, 9]),
         handoff=rng.randrange(4) == 0,
         exclude_agent_ids=excluded,
+    )
+
+
+def transfer(rng: Random, issued: int) -> Message:
+    message = dispatch_pb2.TransferRequest(
+        shop_id=shop_id(rng),
+        conversation_id=identifier(rng, [conversation_id(rng, issued)]),
+        request_id=identifier(rng, REQUEST_IDS) if rng.randrange(4) == 0 else "",
+        reason="é" * 513 if rarely(rng) and rarely(rng) else some(rng, ["要退货\n", "x" * 1024]),
+        allow_offline=rng.randrange(2) == 0,
+    )
+    if rng.randrange(3):
+        message.agent_id = identifier(rng, [*AGENTS, "nobody" if rarely(rng) else "a"])
+    elif not rarely(rng):
+        message.group_id = identifier(rng, [*GROUPS, "nowhere" if rarely(rng) else "g1"])
+    return message
+
+
+def cancel_inquiry(rng: Random) -> Message:
+    return dispatch_pb2.CancelInquiryRequest(
+        shop_id=shop_id(rng),
+        buyer_id=identifier(rng, BUYERS),
+        request_id=identifier(rng, REQUEST_IDS) if rng.randrange(4) == 0 else "",
+    )
+
+
+def order(rng: Random, now: int) -> Message:
+    return dispatch_pb2.OrderEvent(
+        shop_id=shop_id(rng),
+        buyer_id=identifier(rng, BUYERS),
+        order_id=identifier(rng, ["o1", "o2"]),
+        type=rng.choice([0, 4, -1]) if rarely(rng) else rng.choice([1, 2, 3]),
+        amount_cents=rng.choice([-1, 2**53]) if rarely(rng) else rng.choice([0, 1, 2**53 - 1]),
+        items=rng.choice([-1, 10**9 + 1]) if rarely(rng) else rng.choice([0, 1, 10**9]),
+        occurred_at_ms=-1 if rarely(rng) else rng.choice([0, 1, now, now + DAY, 2**53 - 1]),
+        event_id=identifier(rng, ["e1", "e2", "e3", "e4"]) if rng.randrange(3) == 0 else "",
     )
 
 
@@ -301,6 +382,34 @@ def expire_session(rng: Random) -> Message:
 
 def tick(rng: Random) -> Message:
     return engine_pb2.Tick(shop_id=shop_id(rng))
+
+
+def any_command(rng: Random, issued: int, etags: list[str], now: int) -> tuple[str, Message, str]:
+    """(name, message, actor): inquiries and messages most often, as in life."""
+    turn = rng.randrange(100)
+    if turn < 36:
+        return "route", route(rng), ""
+    if turn < 58:
+        return "message", message(rng, issued, now), ""
+    if turn < 70:
+        return "update_presence", update_presence(rng), ""
+    if turn < 75:
+        return "set_presence", set_presence(rng), actor(rng)
+    if turn < 82:
+        return "close_conversation", close_conversation(rng, issued), ""
+    if turn < 90:
+        return "transfer", transfer(rng, issued), ""
+    if turn < 92:
+        return "cancel_inquiry", cancel_inquiry(rng), ""
+    if turn < 94:
+        return "order", order(rng, now), ""
+    if turn < 95:
+        return "expire_session", expire_session(rng), ""
+    if turn < 97:
+        return "apply_shop", apply_shop(rng, etags), actor(rng)
+    if turn < 98:
+        return "set_weights", set_weights(rng, etags), actor(rng)
+    return "tick", tick(rng), ""
 
 
 def spoiled_bytes(rng: Random, message: Message) -> bytes:

@@ -7,6 +7,7 @@ log, and a second judge that decides the log's commands again.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -15,8 +16,9 @@ import google_crc32c
 from google.protobuf.message import Message
 
 from fenliu.engine.v1 import engine_pb2
-from fenliu.v1 import dispatch_pb2
+from fenliu.v1 import dispatch_pb2, types_pb2
 from model.naive import Answer, NaiveModel
+from model.shop import NaiveShop
 from model.wire import (
     COMMANDS,
     QUERIES,
@@ -33,6 +35,7 @@ from model.wire import (
 BATCHES: dict[str, type[Message]] = {
     "route": dispatch_pb2.RouteBatchResponse,
     "message": dispatch_pb2.ReportMessagesBatchResponse,
+    "order": dispatch_pb2.ReportOrdersResponse,
 }
 
 PartitionEntries = list[tuple[int, int, bytes]]
@@ -43,7 +46,11 @@ def partition(shop_id: str, partitions: int) -> int:
 
 
 class Lockstep:
-    """Raises AssertionError at the first difference. `steps` counts the commands compared."""
+    """Raises AssertionError at the first difference.
+
+    `steps` counts the commands compared, `seen` what they came to: ("reason", "WEIGHTED"), ("cause",
+    "IDLE"), ("fact", "decided"), ("refusal", "HOP_LIMIT") and so on.
+    """
 
     def __init__(self, cores: Sequence[ModuleType], partitions: int = 4) -> None:
         assert cores
@@ -55,6 +62,7 @@ class Lockstep:
         self.judges = [core.Engine(partitions) for core in cores]
         self.model = NaiveModel()
         self.steps = 0
+        self.seen: Counter[tuple[str, str]] = Counter()
 
     # Commands
 
@@ -82,6 +90,7 @@ class Lockstep:
         """As `raw` for a body that is no such message: refused, and nothing is logged."""
         result = self.raw(name, body, now)
         rule = f"not a {COMMANDS[name][1].DESCRIPTOR.full_name}"
+        self.seen["refusal", "MALFORMED_MESSAGE"] += 1
         assert result.refusal == (3, "MALFORMED_MESSAGE", "", rule)
         assert (result.partition, result.entry) == (-1, b"")
         return result
@@ -128,6 +137,7 @@ class Lockstep:
                 continue
             answer = self.model.decide(name, item, now)
             if answer.refusal:
+                self.seen["refusal", answer.refusal[1]] += 1
                 assert got.HasField("status")
                 assert refusal_of(got.status) == answer.refusal
             elif name == "route":
@@ -213,6 +223,7 @@ class Lockstep:
     def _compare(self, name: str, message: Message, answer: Answer, result: Result) -> None:
         case = f"{name} {message} gave {result}, the model {answer}"
         if answer.refusal:
+            self.seen["refusal", answer.refusal[1]] += 1
             assert result.code, case
             assert result.refusal == answer.refusal, case
             assert result.reply == status_bytes(answer.refusal), case
@@ -229,12 +240,30 @@ class Lockstep:
         entry, logged = parse_entry(data), answer.logged
         assert logged is not None
         assert (entry.now_ms, entry.actor) == (logged.now_ms, logged.actor)
-        assert plain_facts(entry) == logged.facts
+        facts = plain_facts(entry)
+        assert [f for f, _ in facts] == [f for f, _ in logged.facts], (facts, logged)
+        assert facts == logged.facts, message
+        for name, fact in facts:
+            self._note(name, fact)
         assert entry.WhichOneof("command") == logged.command
         command = getattr(entry, logged.command)
         if logged.command == "tick" and not isinstance(message, engine_pb2.Tick):
             message = engine_pb2.Tick(shop_id=_shop_of(message))
         assert command == message
+
+    def _note(self, name: str, fact: dict[str, Any]) -> None:
+        self.seen["fact", name] += 1
+        if name == "conversation_closed":
+            cause = engine_pb2.CloseCause.Name(fact["cause"])
+            self.seen["cause", cause.removeprefix("CLOSE_CAUSE_")] += 1
+        if name == "decided":
+            outcome = types_pb2.Outcome.Name(fact["outcome"]).removeprefix("OUTCOME_")
+            reason = types_pb2.Reason.Name(fact["reason"]).removeprefix("REASON_")
+            self.seen["outcome", outcome] += 1
+            self.seen["reason", reason] += 1
+            self.seen["decided", f"{reason} {outcome}"] += 1
+            for what in ("charged", "pool_entry", "at_ms", "estimated_wait_ms"):
+                self.seen["with", what] += bool(fact[what])
 
     def _compare_partition_entries(
         self, entries: PartitionEntries, expected: list[tuple[int, Answer, Message]]
@@ -289,48 +318,52 @@ def _shop_of(message: Any) -> str:
 
 
 def compare_snapshot(got: engine_pb2.ShopSnapshot, model: NaiveModel, shop_id: str) -> None:
-    """Every field of a snapshot against what the model finds by scanning its history."""
+    """Every field of a snapshot against what the model has or finds by scanning."""
     shop = model.shops[shop_id]
-    now = shop.last_now()
+    now = shop.last_now
     assert got.rules_version >= 1
-    assert got.shop == shop.document()
+    assert got.shop == shop.document
     assert got.last_now_ms == now
-    assert got.last_decision == shop.decisions()
-    assert got.last_conversation == shop.last_conversation()
-    assert got.clamped_timestamps == shop.clamped()
+    assert got.last_decision == shop.decisions
+    assert got.last_conversation == shop.conversations_issued
+    assert got.clamped_timestamps == shop.clamped
 
-    agents = sorted(shop.agent_ids(), key=str.encode)
-    assert [plain(a) for a in got.agents] == [
-        {
-            "agent_id": a,
-            **shop.presence(a),
-            "absolute_awaiting": shop.absolute_awaiting(a),
-        }
-        for a in agents
+    agents = sorted(shop.agents, key=str.encode)
+    assert [plain(a) for a in got.agents] == [{"agent_id": a, **shop.agents[a]} for a in agents]
+    by_number = sorted(shop.conversations, key=lambda c: c["conversation"])
+    assert list(got.conversations) == [
+        engine_pb2.ConversationState(**{**c, "inquiry": inquiry(c)}) for c in by_number
     ]
-    assert [plain(c) for c in got.conversations] == [
-        {"conversation": n, **c} for n, c in sorted(shop.conversations().items())
-    ]
+    contacts = [c for c in shop.contacts if shop.contact_exists(c, now)]
     assert [plain(c) for c in got.contacts] == [
         {
-            "buyer_id": buyer,
+            "buyer_id": c["buyer_id"],
             "agent_id": c["agent_id"],
             "consulted_at_ms": c["at"],
             "conversation": c["conversation"],
         }
-        for buyer, c in _by_bytes(shop.contacts(now))
+        for c in _by_bytes(contacts, "buyer_id")
     ]
-    assert [plain(w) for w in got.waiting] == [
-        {"buyer_id": buyer, **w} for buyer, w in _by_bytes(shop.waiting())
+    assert list(got.waiting) == [
+        engine_pb2.WaitingState(**{**w, "inquiry": inquiry(w)})
+        for w in _by_bytes(shop.waiting, "buyer_id")
     ]
     assert [(r.request_id, r.digest, r.at_ms, r.reply) for r in got.requests] == [
-        (i, digest(e.more["command"], e.more["body"]), e.now, e.more["reply"].SerializeToString())
-        for i, e in _by_bytes(shop.remembered("request", now))
+        (r["id"], digest(r["command"], r["body"]), r["at"], r["reply"].SerializeToString())
+        for r in _by_bytes(shop.remembered("requests", now), "id")
     ]
-    assert [(r.event_id, r.at_ms) for r in got.events] == [
-        (i, e.now) for i, e in _by_bytes(shop.remembered("event", now))
-    ]
-    pools = sorted(shop.pools().items(), key=lambda p: [g.encode() for g in p[0]])
+    for kind in ("events", "order_events"):
+        assert [(e.event_id, e.at_ms) for e in getattr(got, kind)] == [
+            (e["id"], e["at"]) for e in _by_bytes(shop.remembered(kind, now), "id")
+        ]
+    assert {m.owner: m.accumulator for m in got.mixed} == {o: n for o, n in shop.mixed.items() if n}
+    assert [m.owner for m in got.mixed] == sorted((m.owner for m in got.mixed), key=str.encode)
+    assert list(got.slot_releases_ms) == shop.releases[-21:]
+    compare_pools(got, shop)
+
+
+def compare_pools(got: engine_pb2.ShopSnapshot, shop: NaiveShop) -> None:
+    pools = sorted(shop.pools.items(), key=lambda p: [g.encode() for g in p[0]])
     assert [tuple(p.group_ids) for p in got.pools] == [p for p, _ in pools]
     for pool, (_, state) in zip(got.pools, pools, strict=True):
         assert len(pool.virtual_time) == 16
@@ -340,8 +373,15 @@ def compare_snapshot(got: engine_pb2.ShopSnapshot, model: NaiveModel, shop_id: s
             for m in pool.members
         ]
         assert members == [
-            (a, m["e"], m["w"], m["available"]) for a, m in _by_bytes(state["members"])
+            (a, m["e"], m["w"], m["available"])
+            for a, m in sorted(state["members"].items(), key=lambda m: m[0].encode())
         ]
+
+
+def inquiry(holder: dict[str, Any]) -> engine_pb2.Inquiry | None:
+    """Of a conversation or an entry; absent when nothing but the buyer is known."""
+    made = engine_pb2.Inquiry(**holder["inquiry"])
+    return made if made != engine_pb2.Inquiry() else None
 
 
 def digest(command: str, body: Message) -> bytes:
@@ -350,5 +390,5 @@ def digest(command: str, body: Message) -> bytes:
     return hashlib.sha256(data).digest()[:16]
 
 
-def _by_bytes(values: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(values.items(), key=lambda item: item[0].encode())
+def _by_bytes(values: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return sorted(values, key=lambda value: value[name].encode())

@@ -38,6 +38,9 @@ COMMANDS: dict[str, tuple[int, type[Message], type[Message] | None]] = {
     "apply_shop": (10, shop_pb2.ApplyShopRequest, shop_pb2.ApplyShopResponse),
     "set_weights": (11, shop_pb2.SetWeightsRequest, shop_pb2.SetWeightsResponse),
     "tick": (12, engine_pb2.Tick, None),
+    "transfer": (13, dispatch_pb2.TransferRequest, dispatch_pb2.TransferResponse),
+    "cancel_inquiry": (14, dispatch_pb2.CancelInquiryRequest, dispatch_pb2.CancelInquiryResponse),
+    "order": (15, dispatch_pb2.OrderEvent, dispatch_pb2.OrderResult),
 }
 QUERIES: dict[str, tuple[int, type[Message], type[Message]]] = {
     "get_shop": (1, shop_pb2.GetShopRequest, shop_pb2.GetShopResponse),
@@ -226,6 +229,22 @@ class Desk:
         fields = {"shop_id": self.shop, "sender": sender, **fields}
         return self.do("message", request("message", **fields), now)
 
+    def transfer(
+        self, conversation: str, now: int | None = None, actor: str = "", **fields: Any
+    ) -> Result:
+        fields = {"shop_id": self.shop, "conversation_id": conversation, **fields}
+        return self.do("transfer", request("transfer", **fields), now, actor)
+
+    def cancel(self, buyer: str, now: int | None = None, **fields: Any) -> Result:
+        fields = {"shop_id": self.shop, "buyer_id": buyer, **fields}
+        return self.do("cancel_inquiry", request("cancel_inquiry", **fields), now)
+
+    def order(self, buyer: str, now: int | None = None, **fields: Any) -> Result:
+        fields = {
+            "shop_id": self.shop, "buyer_id": buyer, "order_id": "o", "type": 1, **fields
+        }  # fmt: skip
+        return self.do("order", request("order", **fields), now)
+
     def set_presence(
         self, agent: str, status: int, now: int | None = None, actor: str = "", **fields: Any
     ) -> Result:
@@ -255,12 +274,12 @@ class Desk:
         return self.do("tick", engine_pb2.Tick(shop_id=self.shop), now)
 
     def set_weights(
-        self, weights: dict[str, int], now: int | None = None, etag: str = ""
+        self, weights: dict[str, int], now: int | None = None, etag: str = "", actor: str = ""
     ) -> Result:
         message = shop_pb2.SetWeightsRequest(shop_id=self.shop, etag=etag)
         for agent_id, weight in weights.items():
             message.weights.add(agent_id=agent_id, weight=weight)
-        return self.do("set_weights", message, now)
+        return self.do("set_weights", message, now, actor)
 
     def query(self, name: str, **fields: Any) -> Any:
         kind, message, answer = QUERIES[name]
@@ -294,16 +313,31 @@ def document(
     groups: dict[str, Sequence[str]] | None = None,
     *,
     caps: dict[str, int] | None = None,
+    hourly: dict[str, int] | None = None,
+    daily: dict[str, int] | None = None,
+    managers: Sequence[str] = (),
+    policies: dict[str, int] | None = None,
+    modes: dict[str, tuple[int, int]] | None = None,
     bindings: dict[str, dict[str, list[Any]]] | None = None,
     priorities: dict[str, int] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """The fields of a Shop: agents with weights, and groups (default: one, "g", of everybody)."""
+    """The fields of a Shop: agents with weights, and groups (default: one, "g", of everybody).
+
+    `modes`: a group's reception mode and the robot's percentage.
+    """
     weights = agents if isinstance(agents, dict) else dict.fromkeys(agents, 5)
     groups = {"g": list(weights)} if groups is None else groups
     return {
         "agents": [
-            shop_pb2.Agent(agent_id=a, weight=w, cap=(caps or {}).get(a, 0))
+            shop_pb2.Agent(
+                agent_id=a,
+                weight=w,
+                cap=(caps or {}).get(a, 0),
+                hourly_limit=(hourly or {}).get(a, 0),
+                daily_limit=(daily or {}).get(a, 0),
+                permissions=["dispatch.manage"] if a in managers else [],
+            )
             for a, w in weights.items()
         ],
         "groups": [
@@ -311,6 +345,9 @@ def document(
                 group_id=g,
                 agent_ids=list(members),
                 priority=(priorities or {}).get(g, 0),
+                when_unavailable=(policies or {}).get(g, 0),
+                reception_mode=(modes or {}).get(g, (0, 0))[0],
+                robot_percent=(modes or {}).get(g, (0, 0))[1],
                 bindings=shop_pb2.Bindings(**(bindings or {}).get(g, {})),
             )
             for g, members in groups.items()
