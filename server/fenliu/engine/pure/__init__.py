@@ -2,23 +2,28 @@
 
 Where to read, in the order of docs/engine.md:
 
-1. `engine` - the life of a command; `turn`, `repeats`
-2. `state`, `agents` - what is known of a shop; `apply` - the only place where it changes
+1. `engine` - the life of a command; `commands`, `batches`, `entries`, `turn`, `repeats`
+2. `state`, `parts`, `agents`, `inquiry`, `deadlines` - what is known of a shop; `apply` - the only place
+   where it changes
 3. `wire`, `refusals`, `validation` - from bytes to a request that keeps the rules
-4. `config` - the shop document
-5. `presence`, `messages` - agents' states and message events
+4. `config`, `permissions`, `document` - the shop document and who may change it
+5. `presence`, `messages`, `orders` - agents' states, message events, orders
 6. `selection` - weighted selection
-7. `route` - the decision, step by step, and closing
-8. `due` - what happens by itself
-9. `query` - answers that change nothing
-10. `snapshot` - the canonical state of a shop and the hash over all
+7. `volume` - reception volume
+8. `route` - the decision, step by step: `assignment` (agents), `robot`, `waiting` (queue, pool and left
+   messages), `decision` (how it is written down); `closing`, `transfer`
+9. `due` - what happens by itself
+10. `settle` - leaving the queue and the pool
+11. `query` - answers that change nothing
+12. `snapshot` - the canonical state of a shop and the hash over all
 
 It does no I/O, reads no clock, draws no random numbers, uses no floating point and never depends on
 hash order.
 """
 
 from fenliu.engine.partitions import partition_of
-from fenliu.engine.pure.engine import Engine, PartitionEntries
+from fenliu.engine.pure.engine import Engine
+from fenliu.engine.pure.entries import PartitionEntries
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fenliu.engine.pure.volume import Volume
 from fenliu.v1 import presence_pb2, shop_pb2, types_pb2
 
 if TYPE_CHECKING:
@@ -21,18 +22,19 @@ class Agent:
         "absolute_awaiting",
         "agent_id",
         "available",
-        "cap",
         "cause",
         "derived_awaiting",
         "document",
         "effective_weight",
         "groups",
+        "has_time",
+        "held_until_ms",
         "open_conversations",
         "pools",
         "session_id",
         "since_ms",
         "status",
-        "weight",
+        "volume",
     )
 
     def __init__(self, agent_id: str, since_ms: int) -> None:
@@ -44,17 +46,18 @@ class Agent:
         self.cause = types_pb2.PRESENCE_CAUSE_UNSPECIFIED
         self.session_id = ""
         self.absolute_awaiting: int | None = None
+        self.volume = Volume()
         # Counted over the open conversations.
         self.open_conversations = 0
         self.derived_awaiting = 0
         # From the document.
         self.document = shop_pb2.Agent()
-        self.weight = 0
-        self.cap = 0
         self.groups: list[str] = []  # by (priority, id)
-        # What the pools it belongs to go by; kept by `Shop.refresh`.
         self.pools: list[Pool] = []
-        self.available = False
+        # Derived from all these by `derive`.
+        self.held_until_ms: int | None = None  # at volume, until then
+        self.available = False  # may take a new buyer
+        self.has_time = False  # may take one who has waited
         self.effective_weight = 0
 
     @property
@@ -68,24 +71,42 @@ class Agent:
     def takes_part(self) -> bool:
         return bool(self.groups)
 
-    def is_available(self) -> bool:
-        """Whether it may take a new buyer."""
-        return (
-            self.status == types_pb2.PRESENCE_STATUS_ONLINE
-            and self.weight > 0
-            and (self.cap == 0 or self.open_conversations < self.cap)
-        )
+    @property
+    def first_group(self) -> str:
+        """By (priority, id); "": takes no part."""
+        return self.groups[0] if self.groups else ""
 
-    def weigh(self, config: Config) -> int:
+    @property
+    def is_online(self) -> bool:
+        return self.status == types_pb2.PRESENCE_STATUS_ONLINE
+
+    @property
+    def is_offline(self) -> bool:
+        return self.status == types_pb2.PRESENCE_STATUS_OFFLINE
+
+    def derive(self, config: Config) -> None:
+        """Finds anew what follows from the rest."""
+        own = self.document
+        self.held_until_ms = self.volume.held_until(own.daily_limit, own.hourly_limit)
+        self.available = (
+            self.is_online
+            and own.weight > 0
+            and (own.cap == 0 or self.open_conversations < own.cap)
+            and self.held_until_ms is None
+        )
+        self.has_time = self.is_online and self.awaiting < max(1, config.busy_threshold)
+        self.effective_weight = self._weigh(config)
+
+    def _weigh(self, config: Config) -> int:
         """The effective weight now, in units of 1/1024: the busy get fewer buyers, never none."""
-        if self.weight == 0:
+        if self.document.weight == 0:
             return 0
-        weight = ONE_WEIGHT if config.even else self.weight * ONE_WEIGHT
+        weight = ONE_WEIGHT if config.even else self.document.weight * ONE_WEIGHT
         if self.awaiting <= config.busy_threshold:
             return weight
         return max(1, weight * (config.busy_threshold + 1) // (self.awaiting + 1))
 
-    def presence(self) -> presence_pb2.AgentPresence:
+    def presence(self, now: int) -> presence_pb2.AgentPresence:
         """As the API shows it."""
         return presence_pb2.AgentPresence(
             agent_id=self.agent_id,
@@ -96,4 +117,6 @@ class Agent:
             awaiting=self.awaiting,
             open_conversations=self.open_conversations,
             effective_weight=self.effective_weight,
+            received_today=self.volume.received_today(now),
+            received_this_hour=self.volume.received_this_hour(now),
         )

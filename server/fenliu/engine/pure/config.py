@@ -1,5 +1,6 @@
 """The shop document: its resolved form, and how it changes (docs/engine.md section 4)."""
 
+from fenliu.engine.pure.permissions import require_manager, require_owner_for_grants
 from fenliu.engine.pure.refusals import Refusal, stale
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
@@ -17,6 +18,7 @@ def resolve(shop: shop_pb2.Shop) -> shop_pb2.Shop:
     for agent in resolved.agents:
         if not agent.HasField("weight"):
             agent.weight = 5
+        agent.permissions.sort()
     del resolved.groups[:]
     resolved.groups.extend(sorted(shop.groups, key=lambda group: group.group_id))
     for group in resolved.groups:
@@ -77,10 +79,14 @@ def decide_apply_shop(turn: Turn, request: shop_pb2.ApplyShopRequest) -> shop_pb
     """Makes the shop as the document says. The turn's shop may not exist yet."""
     shop = turn.shop
     stored = shop.document
+    if shop.exists:
+        require_manager(shop, turn.actor)
     if request.shop.etag and request.shop.etag != stored.etag:
         raise stale("shop.etag", stored.etag)
     wanted = resolve(request.shop)
     wanted.etag = stored.etag
+    if shop.exists:
+        require_owner_for_grants(shop, turn.actor, wanted)
     changed = not shop.exists or wanted != stored
     if changed:
         wanted.etag = next_etag(stored.etag)
@@ -93,6 +99,7 @@ def decide_set_weights(
 ) -> shop_pb2.SetWeightsResponse:
     """Sets many agents' weights, all or none."""
     shop = turn.shop
+    require_manager(shop, turn.actor)
     etag = shop.document.etag
     if request.etag and request.etag != etag:
         raise stale("etag", etag)
@@ -103,7 +110,7 @@ def decide_set_weights(
         (
             wanted
             for wanted in request.weights
-            if shop.agents[wanted.agent_id].weight != wanted.weight
+            if shop.agents[wanted.agent_id].document.weight != wanted.weight
         ),
         key=lambda wanted: wanted.agent_id,
     )

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 
-from fenliu.v1 import dispatch_pb2, shop_pb2
+from fenliu.v1 import shop_pb2
 
 Groups = frozenset[str]
 """A set of group ids: what an inquiry matched, and the name of a pool."""
+
+MANAGE = "dispatch.manage"
+"""客服分流管理: the permission to change weights, groups and modes."""
 
 
 class Config:
@@ -16,13 +19,23 @@ class Config:
         "bound",
         "busy_threshold",
         "buyer_agents",
+        "charge_sticky",
         "even",
         "group_members",
+        "groups",
         "groups_of",
         "idle_close_ms",
+        "max_hops",
         "offline_target",
         "owner_agent_id",
         "proxy_agent_id",
+        "queue_limit",
+        "queue_timeout_ms",
+        "reception_by_group",
+        "reception_mode",
+        "reply_timeout_ms",
+        "robot_id",
+        "robot_percent",
         "sticky_suspended_window_ms",
         "sticky_window_ms",
         "timestamp_skew_ms",
@@ -34,44 +47,50 @@ class Config:
         self.even = settings.selection_mode == shop_pb2.SELECTION_MODE_EVEN
         self.sticky_window_ms = settings.sticky_window_ms
         self.sticky_suspended_window_ms = settings.sticky_suspended_window_ms
-        self.idle_close_ms = settings.idle_close_ms
-        self.timestamp_skew_ms = settings.timestamp_skew_ms
+        self.charge_sticky = settings.charge_sticky
+        self.reception_mode = settings.reception_mode
+        self.reception_by_group = settings.reception_scope == shop_pb2.RECEPTION_SCOPE_GROUP
+        self.robot_id = settings.robot_id
         self.offline_target = settings.offline_target
         self.proxy_agent_id = settings.proxy_agent_id
         self.owner_agent_id = shop.owner_agent_id
+        self.queue_limit = settings.queue_limit
+        self.queue_timeout_ms = settings.queue_timeout_ms
+        self.reply_timeout_ms = settings.reply_timeout_ms
+        self.max_hops = settings.max_hops
+        self.idle_close_ms = settings.idle_close_ms
+        self.timestamp_skew_ms = settings.timestamp_skew_ms
         self.buyer_agents = {one.buyer_id: one.agent_id for one in settings.buyer_agents}
 
-        in_order = sorted(shop.groups, key=lambda group: (group.priority, group.group_id))
-        self.all_groups: Groups = frozenset(group.group_id for group in in_order)
-        self.group_members = {group.group_id: tuple(group.agent_ids) for group in in_order}
+        # By (priority, id).
+        self.groups = sorted(shop.groups, key=lambda group: (group.priority, group.group_id))
+        self.all_groups: Groups = frozenset(group.group_id for group in self.groups)
+        self.group_members = {group.group_id: tuple(group.agent_ids) for group in self.groups}
         # An agent's groups by (priority, id); who is not here takes no part in dispatch.
         self.groups_of: dict[str, list[str]] = {}
-        for group in in_order:
+        for group in self.groups:
             for agent_id in group.agent_ids:
                 self.groups_of.setdefault(agent_id, []).append(group.group_id)
         # For each dimension, the most important first: which groups are bound to a value.
         self.bound = [
-            (dimension, _bound_groups(in_order, dimension))
+            (dimension, _bound_groups(self.groups, dimension))
             for dimension in settings.binding_precedence
         ]
+        # Of the owners of an accumulator of mixed mode: "" the shop, or a group.
+        self.robot_percent = {"": settings.robot_percent}
+        self.robot_percent.update((group.group_id, group.robot_percent) for group in self.groups)
 
     @property
     def contact_lifetime_ms(self) -> int:
         """A contact older than this is not there."""
         return max(self.sticky_window_ms, self.sticky_suspended_window_ms)
 
-
-def inquiry_value(
-    request: dispatch_pb2.RouteRequest, dimension: shop_pb2.BindingDimension
-) -> str | int:
-    """The inquiry's value in a binding dimension; "" or 0 when it has none."""
-    if dimension == shop_pb2.BINDING_DIMENSION_PRODUCT:
-        return request.product_id
-    if dimension == shop_pb2.BINDING_DIMENSION_INTENT:
-        return request.intent
-    if dimension == shop_pb2.BINDING_DIMENSION_ORDER_STATUS:
-        return request.order_status
-    return request.page_source
+    def first_of(self, groups: Groups) -> shop_pb2.Group | None:
+        """The first of these groups by (priority, id)."""
+        for group in self.groups:
+            if group.group_id in groups:
+                return group
+        return None
 
 
 def _bound_groups(

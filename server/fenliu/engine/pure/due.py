@@ -1,39 +1,99 @@
-"""What happens by itself when its time has come (docs/engine.md section 8)."""
+"""What happens by itself when its time has come (docs/engine.md section 9)."""
 
-from heapq import heappop, heapreplace
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from fenliu.engine.pure import decision, waiting
+from fenliu.engine.pure.assignment import Search, decided, find_agent
+from fenliu.engine.pure.deadlines import Deadlines
+from fenliu.engine.pure.settle import settle
 from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
+from fenliu.v1 import types_pb2
+
+
+class Due(NamedTuple):
+    """An effect and when it is due, Unix ms."""
+
+    at_ms: int
+    kind: int
+    of: Any  # the conversation's or decision's number, or the agent's id
 
 
 def apply_due(turn: Turn) -> None:
     """Records every effect due up to and including the turn's time, in order."""
-    while (due := next_due(turn.shop)) is not None and due <= turn.now:
-        closed = engine_pb2.ConversationClosed(
-            conversation=turn.shop.idle[0][1], cause=engine_pb2.CLOSE_CAUSE_IDLE, at_ms=due
-        )
-        turn.record(engine_pb2.Fact(conversation_closed=closed))
+    while (due := next_due(turn.shop)) is not None and due.at_ms <= turn.now:
+        turn.due_ms = due.at_ms
+        if due.at_ms < turn.shop.last_now_ms:
+            turn.shop.unsettled = True  # a time came closer: a contact may be recent again
+        _EFFECTS[due.kind](turn, due.of)
+        settle(turn)
+    turn.due_ms = None
 
 
-def next_due(shop: Shop) -> int | None:
-    """When the shop's next effect is due, Unix ms; then it is the first of `shop.idle`."""
-    if not shop.config.idle_close_ms:
-        return None
-    while shop.idle:
-        last_activity_ms, number = shop.idle[0]
-        conversation = shop.conversations.get(number)
-        if conversation is None:
-            heappop(shop.idle)
-        elif conversation.last_activity_ms != last_activity_ms:
-            heapreplace(shop.idle, (conversation.last_activity_ms, number))
-        else:
-            return last_activity_ms + shop.config.idle_close_ms
-    return None
+def next_due(shop: Shop) -> Due | None:
+    """The shop's next effect by (time, kind, id)."""
+    config = shop.config
+    found: list[Due] = []
+    if config.idle_close_ms:
+        _add(found, 1, shop.idle_since, config.idle_close_ms)
+    if config.queue_timeout_ms:
+        _add(found, 2, shop.queued_since, config.queue_timeout_ms)
+    if config.reply_timeout_ms:
+        _add(found, 3, shop.unanswered_since, config.reply_timeout_ms)
+    _add(found, 4, shop.volume_ends, 0)
+    return min(found, default=None)  # no two have the same kind
 
 
-def not_due_before(shop: Shop) -> int | None:
-    """A time before which nothing is due, found without looking further; None: nothing ever."""
-    if not shop.config.idle_close_ms or not shop.idle:
-        return None
-    return shop.idle[0][0] + shop.config.idle_close_ms
+def _add(found: list[Due], kind: int, since: Deadlines[Any], after_ms: int) -> None:
+    first = since.first()
+    if first is not None:
+        since_ms, of = first
+        found.append(Due(since_ms + after_ms, kind, of))
+
+
+def _close_idle(turn: Turn, number: int) -> None:
+    turn.close(number, engine_pb2.CLOSE_CAUSE_IDLE)
+
+
+def _leave_queue(turn: Turn, number: int) -> None:
+    """The buyer has waited in the queue for long enough: step 10 as if never queued."""
+    entry = turn.shop.queued[number]
+    made = waiting.otherwise(turn.shop, entry.buyer_id, entry=None, handoff=False)
+    decision.record(turn, made, entry.buyer_id)
+
+
+def _time_out(turn: Turn, number: int) -> None:
+    """The agent has not answered: to another agent, if there is one."""
+    shop = turn.shop
+    conversation = shop.conversations[number]
+    search = Search(
+        shop,
+        conversation.buyer_id,
+        conversation.inquiry,
+        turn.time,
+        without=conversation.agent_id,
+    )
+    may_move = conversation.reply_hops < shop.config.max_hops
+    found = find_agent(search) if may_move else None
+    if found is None:
+        timed_out = engine_pb2.ReplyTimedOut(conversation=number, at_ms=turn.time)
+        turn.record(engine_pb2.Fact(reply_timed_out=timed_out))
+        return
+    turn.close(number, engine_pb2.CLOSE_CAUSE_REPLY_TIMEOUT)
+    made = decided(search, found, types_pb2.REASON_REPLY_TIMEOUT)
+    decision.record(turn, made, conversation.buyer_id, previous=number)
+
+
+def _reset_volume(turn: Turn, agent_id: str) -> None:
+    reset = engine_pb2.VolumeReset(agent_id=agent_id, at_ms=turn.time)
+    turn.record(engine_pb2.Fact(volume_reset=reset))
+
+
+_EFFECTS: dict[int, Callable[[Turn, Any], None]] = {
+    1: _close_idle,
+    2: _leave_queue,
+    3: _time_out,
+    4: _reset_volume,
+}

@@ -12,12 +12,16 @@ def decide_update(turn: Turn, command: engine_pb2.UpdatePresence) -> presence_pb
     return presence_pb2.PresenceAck(update_id=command.update.update_id)
 
 
-def decide_set(
-    turn: Turn, request: presence_pb2.SetPresenceRequest
-) -> presence_pb2.SetPresenceResponse:
+def decide_set(turn: Turn, request: presence_pb2.SetPresenceRequest) -> None:
     """A manager says how an agent is: it belongs to no session from now on."""
     _set(turn, request, types_pb2.PRESENCE_CAUSE_MANAGER, "")
-    presence = turn.shop.agents[request.agent_id].presence()
+
+
+def set_response(
+    turn: Turn, request: presence_pb2.SetPresenceRequest
+) -> presence_pb2.SetPresenceResponse:
+    """How the agent is once it has taken who waited for it."""
+    presence = turn.shop.agents[request.agent_id].presence(turn.now)
     return presence_pb2.SetPresenceResponse(presence=presence)
 
 

@@ -1,4 +1,4 @@
-"""Answers that change nothing (docs/engine.md section 9)."""
+"""Answers that change nothing (docs/engine.md section 11)."""
 
 from collections.abc import Mapping
 
@@ -38,9 +38,9 @@ def list_shops(
 def list_presence(
     shops: Mapping[str, Shop], request: presence_pb2.ListPresenceRequest
 ) -> presence_pb2.ListPresenceResponse:
-    agents = _find(shops, request.shop_id).agents
+    shop = _find(shops, request.shop_id)
     return presence_pb2.ListPresenceResponse(
-        agents=[agents[agent_id].presence() for agent_id in sorted(agents)]
+        agents=[agent.presence(shop.last_now_ms) for _, agent in sorted(shop.agents.items())]
     )
 
 

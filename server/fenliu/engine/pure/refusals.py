@@ -5,7 +5,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from fenliu.engine.pure.wire import encode
 
-_INVALID_ARGUMENT, _NOT_FOUND, _ABORTED, _UNIMPLEMENTED = 3, 5, 10, 12
+_INVALID_ARGUMENT, _NOT_FOUND, _PERMISSION_DENIED, _FAILED_PRECONDITION, _ABORTED = 3, 5, 7, 9, 10
 
 # reason: (canonical gRPC code, the rule's text; "" where the place that refuses says which)
 _TABLE = {
@@ -15,8 +15,12 @@ _TABLE = {
     "SHOP_NOT_FOUND": (_NOT_FOUND, "unknown shop"),
     "AGENT_NOT_FOUND": (_NOT_FOUND, "unknown agent"),
     "CONVERSATION_NOT_FOUND": (_NOT_FOUND, "never issued"),
+    "GROUP_NOT_FOUND": (_NOT_FOUND, "unknown group"),
+    "NOT_ALLOWED": (_PERMISSION_DENIED, ""),
+    "CONVERSATION_CLOSED": (_FAILED_PRECONDITION, "already closed"),
+    "RECEIVER_UNAVAILABLE": (_FAILED_PRECONDITION, ""),
+    "HOP_LIMIT": (_FAILED_PRECONDITION, "at most 10 hops"),
     "STALE_ETAG": (_ABORTED, ""),
-    "NOT_BUILT": (_UNIMPLEMENTED, "not supported yet"),
 }
 
 

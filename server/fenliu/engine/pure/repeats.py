@@ -1,70 +1,86 @@
 """Repeated requests and events (docs/engine.md section 1, *Repeats*)."""
 
 import hashlib
+from collections import OrderedDict
+from typing import Any
 
 from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind
+from fenliu.engine.pure.parts import Remembered
 from fenliu.engine.pure.refusals import Refusal
-from fenliu.engine.pure.state import Remembered, Shop
+from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.wire import encode
 from fenliu.v1 import dispatch_pb2
 
 LIFETIME_MS = 86_400_000
 
+_REQUESTS = frozenset(
+    (
+        CommandKind.ROUTE,
+        CommandKind.CLOSE_CONVERSATION,
+        CommandKind.TRANSFER,
+        CommandKind.CANCEL_INQUIRY,
+    )
+)
 
-def id_of(command: Message) -> str:
+
+def id_of(kind: CommandKind, command: Any) -> str:
     """The command's `request_id` or `event_id`; "" when it has none."""
-    if isinstance(command, dispatch_pb2.RouteRequest | dispatch_pb2.CloseConversationRequest):
-        return command.request_id
-    if isinstance(command, dispatch_pb2.MessageEvent):
-        return command.event_id
-    return ""
+    known_id: str = ""
+    if kind in _REQUESTS:
+        known_id = command.request_id
+    elif kind in (CommandKind.MESSAGE, CommandKind.ORDER):
+        known_id = command.event_id
+    return known_id
 
 
 def find(shop: Shop, kind: CommandKind, command: Message, now: int) -> bytes | None:
     """The reply to a repeat; None when the command is new. Refuses a request id used otherwise."""
-    known_id = id_of(command)
+    known_id = id_of(kind, command)
     if not known_id:
         return None
-    if kind == CommandKind.MESSAGE:
-        at_ms = shop.events.get(known_id)
-        if at_ms is None or not exists(at_ms, now):
+    if kind in _REQUESTS:
+        request = shop.requests.get(known_id)
+        if request is None or not exists(request.at_ms, now):
             return None
-        return encode(dispatch_pb2.MessageResult(duplicate=True))
-    request = shop.requests.get(known_id)
-    if request is None or not exists(request.at_ms, now):
+        if request.digest != _digest(kind, command):
+            raise Refusal("REQUEST_ID_REUSED", "request_id")
+        return request.reply
+    at_ms = _events(shop, kind).get(known_id)
+    if at_ms is None or not exists(at_ms, now):
         return None
-    if request.digest != _digest(kind, command):
-        raise Refusal("REQUEST_ID_REUSED", "request_id")
-    return request.reply
+    if kind == CommandKind.ORDER:
+        return encode(dispatch_pb2.OrderResult(duplicate=True))
+    return encode(dispatch_pb2.MessageResult(duplicate=True))
 
 
 def remember(shop: Shop, kind: CommandKind, command: Message, reply: bytes, now: int) -> None:
     """Remembers the command's id, if it has one, and forgets what expired."""
-    new_id = id_of(command)
+    new_id = id_of(kind, command)
     if not new_id:
         return
-    if kind == CommandKind.MESSAGE:
-        shop.events[new_id] = now
-        shop.event_order.append((now, new_id))
-        while not exists(shop.event_order[0][0], now):
-            at_ms, old_id = shop.event_order.popleft()
-            if shop.events.get(old_id) == at_ms:
-                del shop.events[old_id]
+    if kind in _REQUESTS:
+        shop.requests[new_id] = Remembered(_digest(kind, command), now, reply)
+        shop.requests.move_to_end(new_id)
+        while not exists(next(iter(shop.requests.values())).at_ms, now):
+            shop.requests.popitem(last=False)
         return
-    shop.requests[new_id] = Remembered(_digest(kind, command), now, reply)
-    shop.request_order.append((now, new_id))
-    while not exists(shop.request_order[0][0], now):
-        at_ms, old_id = shop.request_order.popleft()
-        old = shop.requests.get(old_id)
-        if old is not None and old.at_ms == at_ms:
-            del shop.requests[old_id]
+    events = _events(shop, kind)
+    events[new_id] = now
+    events.move_to_end(new_id)
+    while not exists(next(iter(events.values())), now):
+        events.popitem(last=False)
 
 
 def exists(at_ms: int, now: int) -> bool:
     """Whether an id remembered at `at_ms` still is."""
     return now - at_ms <= LIFETIME_MS
+
+
+def _events(shop: Shop, kind: CommandKind) -> OrderedDict[str, int]:
+    """Those of orders are apart."""
+    return shop.order_events if kind == CommandKind.ORDER else shop.events
 
 
 def _digest(kind: CommandKind, command: Message) -> bytes:

@@ -7,7 +7,7 @@ whole buyer off the exact share, and nobody catches up a backlog.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,7 @@ class Pool:
         "_waiting",
         "agent_ids",
         "available",
+        "available_with_time",
         "changed",
         "group_ids",
         "members",
@@ -67,7 +68,9 @@ class Pool:
     def __init__(self, groups: Groups) -> None:
         self.group_ids = tuple(sorted(groups))
         self.agent_ids: set[str] = set()  # of all its groups
-        self.available = 0  # how many of these are available now; kept by the shop
+        # How many of these are available now, and how many of them have time; kept by the shop.
+        self.available = 0
+        self.available_with_time = 0
         self.changed: set[str] = set()  # who may be otherwise than at the last pick
         # The state.
         self.picked_from = False
@@ -78,14 +81,6 @@ class Pool:
         self.total_weight = 0
         self._eligible: list[_HeapItem] = []
         self._waiting: list[_HeapItem] = []
-
-    def has_available(self, excluded: Collection[str], agents: Mapping[str, Agent]) -> bool:
-        """Whether somebody not excluded is available now. `excluded` names nobody twice."""
-        left = self.available
-        for agent_id in excluded:
-            if agent_id in self.agent_ids and agents[agent_id].available:
-                left -= 1
-        return left > 0
 
     def bring_up_to_date(self, agents: Mapping[str, Agent]) -> None:
         """Takes over availability and weights as they are now; only directly before a pick."""
@@ -115,17 +110,17 @@ class Pool:
             self._place(agent_id, member)
         self.changed.clear()
 
-    def next_in_line(self, excluded: Collection[str]) -> str:
-        """Who is to be picked. The pool is up to date and has somebody who is not excluded."""
+    def next_in_line(self, skips: Callable[[str], bool]) -> str:
+        """Who is to be picked. The pool is up to date and has somebody who is not skipped."""
         skipped: list[tuple[list[_HeapItem], _HeapItem]] = []
         self._let_in(self.virtual_time)
-        chosen = self._first(self._eligible, excluded, skipped)
+        chosen = self._first(self._eligible, skips, skipped)
         if chosen is None:
             # Nobody has a turn: the clock will jump to the earliest (the pick sets it).
-            earliest = self._first(self._waiting, excluded, skipped)
+            earliest = self._first(self._waiting, skips, skipped)
             if earliest is not None:
                 self._let_in(earliest[0])
-                chosen = self._first(self._eligible, excluded, skipped)
+                chosen = self._first(self._eligible, skips, skipped)
         for heap, item in skipped:
             heappush(heap, item)
         if chosen is None:
@@ -134,11 +129,17 @@ class Pool:
 
     def pick(self, agent_id: str) -> None:
         """Gives this available member its turn. The pool is up to date."""
+        member = self.members.get(agent_id)
+        if member is not None and member.available:
+            self.virtual_time = max(self.virtual_time, member.eligible_at)
+        self.charge(agent_id)
+
+    def charge(self, agent_id: str) -> None:
+        """Takes a share from this available member without a turn. The pool is up to date."""
         self.picked_from = True
         member = self.members.get(agent_id)
         if member is None or not member.available:
             return  # cannot be in a log of this engine; applying never refuses
-        self.virtual_time = max(self.virtual_time, member.eligible_at)
         member.eligible_at += ONE // member.weight
         self.virtual_time += ONE // self.total_weight
         self._place(agent_id, member)
@@ -187,14 +188,14 @@ class Pool:
     def _first(
         self,
         heap: list[_HeapItem],
-        excluded: Collection[str],
+        skips: Callable[[str], bool],
         skipped: list[tuple[list[_HeapItem], _HeapItem]],
     ) -> _HeapItem | None:
-        """The first item that holds and is not excluded; those excluded before it are set aside."""
+        """The first item that holds and is not skipped; those skipped before it are set aside."""
         while heap:
             item = heap[0]
             if self._holds(item):
-                if item[1] not in excluded:
+                if not skips(item[1]):
                     return item
                 skipped.append((heap, item))
             heappop(heap)

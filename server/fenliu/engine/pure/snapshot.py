@@ -1,11 +1,13 @@
-"""The canonical state of a shop as bytes and back, and the hash over all (docs/engine.md sections 2, 10)."""
+"""The canonical state of a shop as bytes and back, and the hash over all (docs/engine.md sections 2, 12)."""
 
 import hashlib
 from collections.abc import Mapping
 
 from fenliu.engine.pure import repeats, wire
+from fenliu.engine.pure.parts import Contact, Conversation, Remembered, Waiting
 from fenliu.engine.pure.selection import Member, Pool
-from fenliu.engine.pure.state import Contact, Conversation, Remembered, Shop, Waiting
+from fenliu.engine.pure.state import Shop
+from fenliu.engine.pure.volume import Volume
 from fenliu.engine.v1 import engine_pb2
 
 RULES_VERSION = 1
@@ -39,6 +41,10 @@ def take(shop: Shop) -> bytes:
             cause=agent.cause,
             session_id=agent.session_id,
             absolute_awaiting=agent.absolute_awaiting,
+            volume_day=agent.volume.day,
+            received_today=agent.volume.today,
+            volume_hour=agent.volume.hour,
+            received_this_hour=agent.volume.this_hour,
         )
     for number, conversation in sorted(shop.conversations.items()):
         snapshot.conversations.add(
@@ -49,6 +55,12 @@ def take(shop: Shop) -> bytes:
             opened_at_ms=conversation.opened_at_ms,
             last_activity_ms=conversation.last_activity_ms,
             awaiting=conversation.awaiting,
+            robot=conversation.robot,
+            answered=conversation.answered,
+            reply_timeout_spent=conversation.reply_timeout_spent,
+            reply_hops=conversation.reply_hops,
+            transfer_hops=conversation.transfer_hops,
+            inquiry=_unless_empty(conversation.inquiry),
         )
     for buyer_id, contact in sorted(shop.contacts.items()):
         if shop.contact_exists(contact, now):
@@ -65,6 +77,11 @@ def take(shop: Shop) -> bytes:
             agent_id=waiting.agent_id,
             since_ms=waiting.since_ms,
             decision=waiting.decision,
+            inquiry=_unless_empty(waiting.inquiry),
+            target_agent_id=waiting.target_agent_id,
+            target_group_id=waiting.target_group_id,
+            reply_hops=waiting.reply_hops,
+            transfer_hops=waiting.transfer_hops,
         )
     for request_id, request in sorted(shop.requests.items()):
         if repeats.exists(request.at_ms, now):
@@ -80,7 +97,17 @@ def take(shop: Shop) -> bytes:
     for pool in sorted(shop.pools.values(), key=lambda pool: pool.group_ids):
         if pool.picked_from:
             _take_pool(snapshot.pools.add(), pool)
+    for owner, accumulator in sorted(shop.mixed.items()):
+        snapshot.mixed.add(owner=owner, accumulator=accumulator)
+    snapshot.slot_releases_ms.extend(shop.slot_releases_ms)
+    for event_id, at_ms in sorted(shop.order_events.items()):
+        if repeats.exists(at_ms, now):
+            snapshot.order_events.add(event_id=event_id, at_ms=at_ms)
     return wire.encode(snapshot)
+
+
+def _unless_empty(inquiry: engine_pb2.Inquiry) -> engine_pb2.Inquiry | None:
+    return inquiry if inquiry.ByteSize() else None
 
 
 def _take_pool(state: engine_pb2.PoolState, pool: Pool) -> None:
@@ -115,6 +142,12 @@ def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
         agent.since_ms = agent_state.since_ms
         if agent_state.HasField("absolute_awaiting"):
             agent.absolute_awaiting = agent_state.absolute_awaiting
+        agent.volume = Volume(
+            agent_state.volume_day,
+            agent_state.received_today,
+            agent_state.volume_hour,
+            agent_state.received_this_hour,
+        )
     for one in snapshot.conversations:
         shop.open_conversation(
             Conversation(
@@ -125,6 +158,12 @@ def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
                 one.opened_at_ms,
                 one.last_activity_ms,
                 one.awaiting,
+                one.robot,
+                one.answered,
+                one.reply_timeout_spent,
+                one.reply_hops,
+                one.transfer_hops,
+                one.inquiry,
             )
         )
     for contact in snapshot.contacts:
@@ -133,16 +172,30 @@ def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
             Contact(contact.agent_id, contact.consulted_at_ms, contact.conversation),
             now,
         )
-    for waiting in snapshot.waiting:
-        shop.waiting[waiting.buyer_id] = Waiting(
-            waiting.outcome, waiting.agent_id, waiting.since_ms, waiting.decision
+    for waiting in sorted(snapshot.waiting, key=lambda waiting: waiting.decision):
+        shop.put_waiting(
+            Waiting(
+                waiting.buyer_id,
+                waiting.outcome,
+                waiting.agent_id,
+                waiting.since_ms,
+                waiting.decision,
+                waiting.inquiry,
+                waiting.target_agent_id,
+                waiting.target_group_id,
+                waiting.reply_hops,
+                waiting.transfer_hops,
+            )
         )
     for request in sorted(snapshot.requests, key=lambda request: request.at_ms):
         shop.requests[request.request_id] = Remembered(request.digest, request.at_ms, request.reply)
-        shop.request_order.append((request.at_ms, request.request_id))
     for event in sorted(snapshot.events, key=lambda event: event.at_ms):
         shop.events[event.event_id] = event.at_ms
-        shop.event_order.append((event.at_ms, event.event_id))
+    for event in sorted(snapshot.order_events, key=lambda event: event.at_ms):
+        shop.order_events[event.event_id] = event.at_ms
+    for mixed in snapshot.mixed:
+        shop.mixed[mixed.owner] = mixed.accumulator
+    shop.slot_releases_ms.extend(snapshot.slot_releases_ms)
     for pool_state in snapshot.pools:
         _load_pool(shop, pool_state)
     shop.refresh_all()

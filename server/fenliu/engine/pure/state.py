@@ -3,81 +3,16 @@
 Changed only from `apply` (facts), `repeats` (ids) and `snapshot` (loading). Decides nothing.
 """
 
-from collections import deque
-from heapq import heapify, heappush
+from collections import OrderedDict, deque
 
 from fenliu.engine.pure.agents import Agent
+from fenliu.engine.pure.deadlines import Deadlines
 from fenliu.engine.pure.document import Config, Groups
+from fenliu.engine.pure.parts import Contact, Conversation, Remembered, Waiting
 from fenliu.engine.pure.selection import Pool
 from fenliu.v1 import shop_pb2, types_pb2
 
-
-class Conversation:
-    """An open conversation."""
-
-    __slots__ = (
-        "agent_id",
-        "awaiting",
-        "buyer_id",
-        "group_id",
-        "last_activity_ms",
-        "number",
-        "opened_at_ms",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        buyer_id: str,
-        agent_id: str,
-        group_id: str,
-        opened_at_ms: int,
-        last_activity_ms: int,
-        awaiting: bool,
-    ) -> None:
-        self.number = number
-        self.buyer_id = buyer_id
-        self.agent_id = agent_id
-        self.group_id = group_id
-        self.opened_at_ms = opened_at_ms
-        self.last_activity_ms = last_activity_ms
-        self.awaiting = awaiting  # the buyer's last message is not answered
-
-
-class Contact:
-    """The agent a buyer consulted last."""
-
-    __slots__ = ("agent_id", "consulted_at_ms", "conversation")
-
-    def __init__(self, agent_id: str, consulted_at_ms: int, conversation: int) -> None:
-        self.agent_id = agent_id
-        self.consulted_at_ms = consulted_at_ms
-        self.conversation = conversation
-
-
-class Waiting:
-    """A buyer in the offline pool, or left as a message."""
-
-    __slots__ = ("agent_id", "decision", "outcome", "since_ms")
-
-    def __init__(
-        self, outcome: types_pb2.Outcome, agent_id: str, since_ms: int, decision: int
-    ) -> None:
-        self.outcome = outcome
-        self.agent_id = agent_id
-        self.since_ms = since_ms
-        self.decision = decision
-
-
-class Remembered:
-    """A request that was answered."""
-
-    __slots__ = ("at_ms", "digest", "reply")
-
-    def __init__(self, digest: bytes, at_ms: int, reply: bytes) -> None:
-        self.digest = digest
-        self.at_ms = at_ms
-        self.reply = reply
+SLOT_RELEASES_KEPT = 21
 
 
 class Shop:
@@ -93,19 +28,26 @@ class Shop:
         "conversation_of_buyer",
         "conversations",
         "document",
-        "event_order",
         "events",
-        "idle",
+        "idle_since",
+        "last_closed",
         "last_conversation",
         "last_decision",
         "last_now_ms",
+        "mixed",
         "online_participants",
+        "order_events",
         "partition",
         "pools",
-        "request_order",
+        "queued",
+        "queued_since",
         "requests",
         "sessions",
         "shop_id",
+        "slot_releases_ms",
+        "unanswered_since",
+        "unsettled",
+        "volume_ends",
         "waiting",
     )
 
@@ -121,21 +63,31 @@ class Shop:
         self.agents: dict[str, Agent] = {}
         self.conversations: dict[int, Conversation] = {}
         self.contacts: dict[str, Contact] = {}
-        self.waiting: dict[str, Waiting] = {}
-        self.requests: dict[str, Remembered] = {}
-        self.events: dict[str, int] = {}  # event id: when
+        # By (since, decision): time and numbers only grow, and nobody who waits changes place.
+        self.waiting: OrderedDict[str, Waiting] = OrderedDict()
+        # Remembered ids, in the order in which they will be forgotten.
+        self.requests: OrderedDict[str, Remembered] = OrderedDict()
+        self.events: OrderedDict[str, int] = OrderedDict()  # event id: when
+        self.order_events: OrderedDict[str, int] = OrderedDict()
         self.pools: dict[Groups, Pool] = {}
+        self.mixed: dict[str, int] = {}  # owner: accumulator of mixed mode, above 0
+        self.slot_releases_ms: deque[int] = deque(maxlen=SLOT_RELEASES_KEPT)
         # Derived.
         self.config = Config(self.document)
         self.conversation_of_buyer: dict[str, Conversation] = {}
         self.contact_of_conversation: dict[int, str] = {}  # conversation: buyer
         self.sessions: dict[str, set[str]] = {}  # session: its agents
         self.online_participants = 0
-        # (last activity, conversation) of every open conversation, possibly out of date: see `due`.
-        self.idle: list[tuple[int, int]] = []
-        # Ids in the order in which they will be forgotten.
-        self.request_order: deque[tuple[int, str]] = deque()
-        self.event_order: deque[tuple[int, str]] = deque()
+        self.queued: dict[int, Waiting] = {}  # decision: entry
+        # From when on what may fall due is counted; see `due`.
+        self.idle_since: Deadlines[int] = Deadlines()  # conversation
+        self.queued_since: Deadlines[int] = Deadlines()  # decision
+        self.unanswered_since: Deadlines[int] = Deadlines()  # conversation
+        self.volume_ends: Deadlines[str] = Deadlines()  # agent at volume
+        # Not part of the state. The conversation closed last: what follows in its entry may need it.
+        self.last_closed: Conversation | None = None
+        # Something has happened since the last look by which somebody who waits may be taken.
+        self.unsettled = True
         self._sweep_contacts_at = 1024
 
     @property
@@ -148,10 +100,7 @@ class Shop:
         self.conversations[conversation.number] = conversation
         self.conversation_of_buyer[conversation.buyer_id] = conversation
         self.last_conversation = max(self.last_conversation, conversation.number)
-        heappush(self.idle, (conversation.last_activity_ms, conversation.number))
-        if len(self.idle) > 2 * len(self.conversations) + 64:
-            self.idle = [(one.last_activity_ms, one.number) for one in self.conversations.values()]
-            heapify(self.idle)
+        self.watch(conversation)
         self._count(conversation, 1)
 
     def close_conversation(self, number: int) -> None:
@@ -160,7 +109,20 @@ class Shop:
             return
         if self.conversation_of_buyer.get(conversation.buyer_id) is conversation:
             del self.conversation_of_buyer[conversation.buyer_id]
+        self.idle_since.set(number, None)
+        self.unanswered_since.set(number, None)
+        self.last_closed = conversation
         self._count(conversation, -1)
+
+    def watch(self, conversation: Conversation) -> None:
+        """Keeps what may fall due for an open conversation in step with it."""
+        self.idle_since.set(conversation.number, conversation.last_activity_ms)
+        on_reply = not (
+            conversation.robot or conversation.answered or conversation.reply_timeout_spent
+        )
+        self.unanswered_since.set(
+            conversation.number, conversation.opened_at_ms if on_reply else None
+        )
 
     def set_awaiting(self, conversation: Conversation, awaiting: bool) -> None:
         if conversation.awaiting == awaiting:
@@ -178,6 +140,26 @@ class Shop:
             if conversation.awaiting:
                 agent.derived_awaiting += by
             self.refresh(agent)
+
+    # --- Who waits ---
+
+    def put_waiting(self, entry: Waiting) -> None:
+        """Places an entry, behind all others, or keeps what hangs on a changed one in step."""
+        self.waiting[entry.buyer_id] = entry
+        if entry.is_queued:
+            self.queued[entry.decision] = entry
+            self.queued_since.set(entry.decision, entry.since_ms)
+        else:
+            self._leave_queue(entry)
+
+    def drop_waiting(self, buyer_id: str) -> None:
+        entry = self.waiting.pop(buyer_id, None)
+        if entry is not None:
+            self._leave_queue(entry)
+
+    def _leave_queue(self, entry: Waiting) -> None:
+        self.queued.pop(entry.decision, None)
+        self.queued_since.set(entry.decision, None)
 
     # --- Contacts ---
 
@@ -239,18 +221,19 @@ class Shop:
         agent.session_id = ""
 
     def refresh(self, agent: Agent) -> None:
-        """Tells the agent's pools if its availability or effective weight is another now."""
-        was_available, was_weight = agent.available, agent.effective_weight
-        agent.available = agent.is_available()
-        agent.effective_weight = agent.weigh(self.config)
-        if agent.available != was_available:
-            by = 1 if agent.available else -1
-            for pool in agent.pools:
-                pool.available += by
-                pool.changed.add(agent.agent_id)
-        elif agent.effective_weight != was_weight:
-            for pool in agent.pools:
-                pool.changed.add(agent.agent_id)
+        """Tells the agent's pools, and who settles, what is otherwise about the agent now."""
+        before = agent.available, agent.has_time, agent.effective_weight
+        was_counted = agent.available and agent.has_time
+        agent.derive(self.config)
+        self.volume_ends.set(agent.agent_id, agent.held_until_ms)
+        if before == (agent.available, agent.has_time, agent.effective_weight):
+            return
+        if agent.available > before[0] or agent.has_time > before[1]:
+            self.unsettled = True
+        for pool in agent.pools:
+            pool.changed.add(agent.agent_id)
+            pool.available += agent.available - before[0]
+            pool.available_with_time += (agent.available and agent.has_time) - was_counted
 
     def pool(self, groups: Groups) -> Pool:
         """The pool of these groups."""
@@ -268,11 +251,12 @@ class Shop:
             for agent_id in self.config.group_members.get(group_id, ())
         }
         pool.changed.update(pool.agent_ids, pool.members)
-        pool.available = 0
+        pool.available = pool.available_with_time = 0
         for agent_id in pool.agent_ids:
             agent = self.agents[agent_id]
             agent.pools.append(pool)
             pool.available += agent.available
+            pool.available_with_time += agent.available and agent.has_time
 
     def put_document(self, document: shop_pb2.Shop, now: int) -> None:
         """Replaces the document and derives anew all that hangs on it."""
@@ -284,14 +268,12 @@ class Shop:
             agent = before.pop(one.agent_id, None) or Agent(one.agent_id, now)
             self.agents[one.agent_id] = agent
             agent.document = one
-            agent.weight = one.weight
-            agent.cap = one.cap
             agent.groups = self.config.groups_of.get(one.agent_id, [])
-            agent.pools = []
             agent.open_conversations = 0
             agent.derived_awaiting = 0
         for gone in before.values():
             self.leave_session(gone)
+            self.volume_ends.set(gone.agent_id, None)
             for pool in self.pools.values():
                 pool.drop(gone.agent_id)
         for conversation in self.conversations.values():
@@ -313,10 +295,7 @@ class Shop:
             self.refresh(agent)
         for pool in self.pools.values():
             self._fill(pool)
-        self.count_online_participants()
-
-    def count_online_participants(self) -> None:
         self.online_participants = sum(
-            agent.takes_part and agent.status == types_pb2.PRESENCE_STATUS_ONLINE
-            for agent in self.agents.values()
+            agent.takes_part and agent.is_online for agent in self.agents.values()
         )
+        self.unsettled = True

@@ -7,16 +7,20 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
-from fenliu.engine.pure.refusals import Refusal, invalid
+from fenliu.engine.pure.document import MANAGE
+from fenliu.engine.pure.refusals import invalid
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 
 MAX_ID_BYTES = 128
 MAX_TEXT_BYTES = 256
+MAX_REASON_BYTES = 1024
 MAX_TIME_MS = 9_007_199_254_740_991
+MAX_AMOUNT_CENTS = 9_007_199_254_740_991
 MAX_BATCH_BYTES = 1_048_576
 MAX_BATCH_ELEMENTS = 4096
 _MILLION = 1_000_000
+_BILLION = 1_000_000_000
 _DAY_MS = 86_400_000
 _90_DAYS_MS = 7_776_000_000
 
@@ -33,6 +37,8 @@ _RECEPTION_MODES = frozenset(shop_pb2.ReceptionMode.values())
 _RECEPTION_SCOPES = frozenset(shop_pb2.ReceptionScope.values())
 _OFFLINE_TARGETS = frozenset(shop_pb2.OfflineTarget.values())
 _UNAVAILABLE_POLICIES = frozenset(shop_pb2.UnavailablePolicy.values())
+_ORDER_EVENT_TYPES = frozenset(dispatch_pb2.OrderEventType.values())
+_PERMISSIONS = frozenset((MANAGE,))
 
 
 # --- Rules for single values -------------------------------------------------------------------
@@ -65,7 +71,7 @@ def _within(field: str, value: int, low: int, high: int) -> None:
         raise invalid(field, f"must be within {low}..{high}")
 
 
-def _known(field: str, value: int, known: Collection[int]) -> None:
+def _known(field: str, value: V, known: Collection[V]) -> None:
     if value not in known:
         raise invalid(field, "unknown value")
 
@@ -86,11 +92,6 @@ def _given(field: str, value: int, known: Collection[int]) -> None:
 def _at_most(field: str, values: Sequence[object], limit: int) -> None:
     if len(values) > limit:
         raise invalid(field, f"at most {limit} elements")
-
-
-def _built(field: str, built: bool) -> None:
-    if not built:
-        raise Refusal("NOT_BUILT", field)
 
 
 # --- Commands ----------------------------------------------------------------------------------
@@ -115,6 +116,35 @@ def close_conversation(request: dispatch_pb2.CloseConversationRequest) -> None:
     _id("shop_id", request.shop_id)
     _id("conversation_id", request.conversation_id)
     _optional_id("request_id", request.request_id)
+
+
+def transfer(request: dispatch_pb2.TransferRequest) -> None:
+    _id("shop_id", request.shop_id)
+    _id("conversation_id", request.conversation_id)
+    _optional_id("request_id", request.request_id)
+    if request.WhichOneof("target") == "group_id":
+        _id("group_id", request.group_id)
+    else:
+        _id("agent_id", request.agent_id)
+    if len(request.reason.encode()) > MAX_REASON_BYTES:
+        raise invalid("reason", f"at most {MAX_REASON_BYTES} bytes")
+
+
+def cancel_inquiry(request: dispatch_pb2.CancelInquiryRequest) -> None:
+    _id("shop_id", request.shop_id)
+    _id("buyer_id", request.buyer_id)
+    _optional_id("request_id", request.request_id)
+
+
+def order(event: dispatch_pb2.OrderEvent) -> None:
+    _id("shop_id", event.shop_id)
+    _id("buyer_id", event.buyer_id)
+    _id("order_id", event.order_id)
+    _given("type", event.type, _ORDER_EVENT_TYPES)
+    _within("amount_cents", event.amount_cents, 0, MAX_AMOUNT_CENTS)
+    _within("items", event.items, 0, _BILLION)
+    _within("occurred_at_ms", event.occurred_at_ms, 0, MAX_TIME_MS)
+    _optional_id("event_id", event.event_id)
 
 
 def message(event: dispatch_pb2.MessageEvent) -> None:
@@ -181,6 +211,24 @@ def apply_shop(request: shop_pb2.ApplyShopRequest) -> None:
     for i, buyer_agent in enumerate(shop.settings.buyer_agents):
         if buyer_agent.agent_id not in agent_ids:
             raise invalid(f"shop.settings.buyer_agents[{i}].agent_id", "names an unknown agent")
+    _fits_together(shop)
+
+
+def _fits_together(shop: shop_pb2.Shop) -> None:
+    settings = shop.settings
+    to_a_person = (shop_pb2.OFFLINE_TARGET_PROXY, shop_pb2.OFFLINE_TARGET_OWNER)
+    if settings.robot_id and settings.offline_target in to_a_person:
+        raise invalid("shop.settings.offline_target", "not while a robot is configured")
+    if any(agent.cap or agent.daily_limit or agent.hourly_limit for agent in shop.agents):
+        return
+    # A queue moves when a slot frees up; without a limit there are no slots.
+    if settings.queue_limit > 0:
+        raise invalid("shop.settings.queue_limit", "needs an agent with a cap or a volume")
+    for i, group in enumerate(shop.groups):
+        if group.when_unavailable == shop_pb2.UNAVAILABLE_POLICY_QUEUE:
+            raise invalid(
+                f"shop.groups[{i}].when_unavailable", "needs an agent with a cap or a volume"
+            )
 
 
 def _first(field: str, value: V, seen: set[V]) -> None:
@@ -195,24 +243,19 @@ def _settings(at: str, settings: shop_pb2.ShopSettings) -> None:
     _known(f"{at}.selection_mode", settings.selection_mode, _SELECTION_MODES)
     _within(f"{at}.sticky_window_ms", settings.sticky_window_ms, 0, _90_DAYS_MS)
     _within(f"{at}.sticky_suspended_window_ms", settings.sticky_suspended_window_ms, 0, _90_DAYS_MS)
-    _built(f"{at}.charge_sticky", not settings.charge_sticky)
     dimensions: set[int] = set()
     for i, dimension in enumerate(settings.binding_precedence):
         _listed(f"{at}.binding_precedence[{i}]", dimension, _BINDING_DIMENSIONS)
         _first(f"{at}.binding_precedence[{i}]", dimension, dimensions)
-    _reception_mode(f"{at}.reception_mode", settings.reception_mode)
+    _known(f"{at}.reception_mode", settings.reception_mode, _RECEPTION_MODES)
     _known(f"{at}.reception_scope", settings.reception_scope, _RECEPTION_SCOPES)
-    _built(f"{at}.reception_scope", settings.reception_scope != shop_pb2.RECEPTION_SCOPE_GROUP)
     _optional_id(f"{at}.robot_id", settings.robot_id)
-    _built(f"{at}.robot_id", not settings.robot_id)
     _within(f"{at}.robot_percent", settings.robot_percent, 0, 100)
     _known(f"{at}.offline_target", settings.offline_target, _OFFLINE_TARGETS)
     _optional_id(f"{at}.proxy_agent_id", settings.proxy_agent_id)
     _within(f"{at}.queue_limit", settings.queue_limit, 0, _MILLION)
-    _built(f"{at}.queue_limit", settings.queue_limit == 0)
     _within(f"{at}.queue_timeout_ms", settings.queue_timeout_ms, 0, _90_DAYS_MS)
     _within(f"{at}.reply_timeout_ms", settings.reply_timeout_ms, 0, _90_DAYS_MS)
-    _built(f"{at}.reply_timeout_ms", settings.reply_timeout_ms == 0)
     _within(f"{at}.max_hops", settings.max_hops, 0, 10)
     _within(f"{at}.idle_close_ms", settings.idle_close_ms, 0, _90_DAYS_MS)
     _within(f"{at}.timestamp_skew_ms", settings.timestamp_skew_ms, 0, _DAY_MS)
@@ -227,14 +270,6 @@ def _settings(at: str, settings: shop_pb2.ShopSettings) -> None:
         _first(f"{at}.buyer_agents[{i}].buyer_id", buyer_agent.buyer_id, buyers)
 
 
-def _reception_mode(field: str, mode: int) -> None:
-    _known(field, mode, _RECEPTION_MODES)
-    _built(
-        field,
-        mode in (shop_pb2.RECEPTION_MODE_UNSPECIFIED, shop_pb2.RECEPTION_MODE_HUMAN_FIRST),
-    )
-
-
 def _agents(at: str, agents: Sequence[shop_pb2.Agent]) -> set[str]:
     """Returns the agents' ids."""
     _at_most(at, agents, 20_000)
@@ -245,9 +280,11 @@ def _agents(at: str, agents: Sequence[shop_pb2.Agent]) -> set[str]:
         _within(f"{at}[{i}].weight", agent.weight, 0, 100)
         _within(f"{at}[{i}].cap", agent.cap, 0, _MILLION)
         _within(f"{at}[{i}].daily_limit", agent.daily_limit, 0, _MILLION)
-        _built(f"{at}[{i}].daily_limit", agent.daily_limit == 0)
         _within(f"{at}[{i}].hourly_limit", agent.hourly_limit, 0, _MILLION)
-        _built(f"{at}[{i}].hourly_limit", agent.hourly_limit == 0)
+        permissions: set[str] = set()
+        for j, permission in enumerate(agent.permissions):
+            _known(f"{at}[{i}].permissions[{j}]", permission, _PERMISSIONS)
+            _first(f"{at}[{i}].permissions[{j}]", permission, permissions)
         _first(f"{at}[{i}].agent_id", agent.agent_id, agent_ids)
     return agent_ids
 
@@ -269,15 +306,7 @@ def _groups(at: str, groups: Sequence[shop_pb2.Group], agent_ids: set[str]) -> N
         _within(f"{here}.priority", group.priority, 0, _MILLION)
         _bindings(f"{here}.bindings", group.bindings)
         _known(f"{here}.when_unavailable", group.when_unavailable, _UNAVAILABLE_POLICIES)
-        _built(
-            f"{here}.when_unavailable",
-            group.when_unavailable
-            in (
-                shop_pb2.UNAVAILABLE_POLICY_UNSPECIFIED,
-                shop_pb2.UNAVAILABLE_POLICY_SPILL,
-            ),
-        )
-        _reception_mode(f"{here}.reception_mode", group.reception_mode)
+        _known(f"{here}.reception_mode", group.reception_mode, _RECEPTION_MODES)
         _within(f"{here}.robot_percent", group.robot_percent, 0, 100)
         _first(f"{here}.group_id", group.group_id, group_ids)
 

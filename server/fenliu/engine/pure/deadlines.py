@@ -1,0 +1,36 @@
+"""Times by which things are to happen, the earliest first. Knows nothing of what they are."""
+
+from heapq import heapify, heappop, heappush
+from typing import Generic, TypeVar
+
+K = TypeVar("K", int, str)
+
+
+class Deadlines(Generic[K]):
+    """One time for each key; the earliest, ties by key, is found in O(1), a change costs O(log n)."""
+
+    __slots__ = ("_heap", "_times")
+
+    def __init__(self) -> None:
+        self._times: dict[K, int] = {}
+        self._heap: list[tuple[int, K]] = []  # an item counts if `_times` says the same
+
+    def set(self, key: K, at_ms: int | None) -> None:
+        """`at_ms`: None takes the key out."""
+        if at_ms is None:
+            self._times.pop(key, None)
+        elif self._times.get(key) != at_ms:
+            self._times[key] = at_ms
+            heappush(self._heap, (at_ms, key))
+        if len(self._heap) > 2 * len(self._times) + 64:
+            self._heap = [(time, one) for one, time in self._times.items()]
+            heapify(self._heap)
+
+    def first(self) -> tuple[int, K] | None:
+        """The earliest time and its key."""
+        while self._heap:
+            at_ms, key = self._heap[0]
+            if self._times.get(key) == at_ms:
+                return at_ms, key
+            heappop(self._heap)
+        return None
