@@ -77,7 +77,7 @@ def _decided(shop: Shop, decided: engine_pb2.Decided, now: int, command: Any) ->
             conversation.last_activity_ms = max(conversation.last_activity_ms, at_ms)
             shop.watch(conversation)
     if to_agent:
-        shop.set_contact(buyer_id, Contact(decided.agent_id, at_ms, decided.conversation), now)
+        shop.set_contact(buyer_id, Contact(decided.agent_id, at_ms, decided.conversation))
     elif not to_robot or decided.pool_entry:
         _wait(shop, decided, buyer_id, at_ms, origin)
 
@@ -240,7 +240,7 @@ def _consulted(
 ) -> None:
     before = shop.contact(buyer_id, now)
     if before is None or heard >= before.consulted_at_ms:
-        shop.set_contact(buyer_id, Contact(agent_id, heard, conversation), now)
+        shop.set_contact(buyer_id, Contact(agent_id, heard, conversation))
 
 
 def _spoke_after_the_close(

@@ -39,8 +39,13 @@ def _from_queue(turn: Turn) -> bool:
 
 def _from_pool(turn: Turn) -> bool:
     """(b) Only to agents who have time: first to the agent for whom a buyer waits, or whom they know."""
-    entries = [entry for entry in turn.shop.waiting.values() if entry.in_pool]
+    shop = turn.shop
+    if not any(agent.has_time for agent in shop.agents.values()):
+        return False
+    entries = [entry for entry in shop.waiting.values() if entry.in_pool]
     for entry in entries:
+        if not entry.target_agent_id and entry.buyer_id not in shop.contacts:
+            continue
         search = _search(turn, entry)
         found = _awaited(search, entry)
         if found is not None:

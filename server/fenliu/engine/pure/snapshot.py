@@ -170,7 +170,6 @@ def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
         shop.set_contact(
             contact.buyer_id,
             Contact(contact.agent_id, contact.consulted_at_ms, contact.conversation),
-            now,
         )
     for waiting in sorted(snapshot.waiting, key=lambda waiting: waiting.decision):
         shop.put_waiting(

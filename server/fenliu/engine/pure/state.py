@@ -166,21 +166,22 @@ class Shop:
     def contact(self, buyer_id: str, now: int) -> Contact | None:
         """The buyer's contact, if it exists at `now`."""
         contact = self.contacts.get(buyer_id)
-        if contact is None or not self.contact_exists(contact, now):
+        # What had expired at the last entry stays so, even if an effect is due before that.
+        if contact is None or not self.contact_exists(contact, max(now, self.last_now_ms)):
             return None
         return contact
 
     def contact_exists(self, contact: Contact, now: int) -> bool:
         return now - contact.consulted_at_ms <= self.config.contact_lifetime_ms
 
-    def set_contact(self, buyer_id: str, contact: Contact, now: int) -> None:
+    def set_contact(self, buyer_id: str, contact: Contact) -> None:
         before = self.contacts.get(buyer_id)
         if before is not None:
             self.contact_of_conversation.pop(before.conversation, None)
         self.contacts[buyer_id] = contact
         self.contact_of_conversation[contact.conversation] = buyer_id
         if len(self.contacts) > self._sweep_contacts_at:
-            self.drop_expired_contacts(now)
+            self.drop_expired_contacts(self.last_now_ms)
             self._sweep_contacts_at = max(1024, 2 * len(self.contacts))
 
     def drop_expired_contacts(self, now: int) -> None:
