@@ -3,14 +3,16 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::config::Lookup;
+use crate::config::{Lookup, by_priority};
+use crate::inquiry::{self, Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::selection::{Member, Pool};
 use crate::state::{
-    Buyer, Contact, Conversation, Map, Remembered, Shop, Waiting, still_remembered,
+    Buyer, Contact, Conversation, Hops, Map, Remembered, Shop, Waiting, still_remembered,
 };
-use api::{Outcome, Sender};
+use crate::volume::Limits;
+use api::{Outcome, PresenceStatus, Reason, Sender};
 use record::entry::Command;
 use record::fact::Fact;
 
@@ -21,20 +23,21 @@ pub struct PoolSeed {
     pub members: Vec<Member>,
 }
 
-impl Shop {
-    /// Applies a fact as it is made and keeps it for the log.
-    pub fn emit(&mut self, fact: Fact, command: &Command, now: i64, facts: &mut Vec<record::Fact>) {
-        self.apply_fact(&fact, command, now);
-        facts.push(record::Fact { fact: Some(fact) });
-    }
+/// Where a buyer who is decided on comes from.
+struct Origin {
+    inquiry: Kept,
+    hops: Hops,
+}
 
+/// How many slot releases are kept.
+const SLOT_RELEASES: usize = 21;
+
+impl Shop {
     /// `command` is the one that led to the fact; `now` its time.
     pub fn apply_fact(&mut self, fact: &Fact, command: &Command, now: i64) {
         match (fact, command) {
-            (Fact::ConversationClosed(closed), _) => self.close(closed.conversation),
-            (Fact::Decided(decided), Command::Route(request)) => {
-                self.apply_decided(decided, &request.buyer_id, now);
-            }
+            (Fact::ConversationClosed(closed), _) => self.close(closed),
+            (Fact::Decided(decided), _) => self.apply_decided(decided, command, now),
             (Fact::MessageNoted(noted), Command::Message(event)) => {
                 self.apply_message(noted, event, now);
             }
@@ -45,44 +48,171 @@ impl Shop {
                 }
             }
             (Fact::WeightsSet(set), _) => self.apply_weights(set),
-            // No command leads to such a fact.
-            (Fact::Decided(_) | Fact::MessageNoted(_), _) => {}
+            (Fact::WaitingCancelled(_), Command::CancelInquiry(request)) => {
+                self.wait_no_more(&request.buyer_id);
+                self.forget_buyer(&request.buyer_id);
+            }
+            (Fact::ReplyTimedOut(timed_out), _) => {
+                if let Some(open) = self.conversations.get_mut(&timed_out.conversation) {
+                    open.reply_timeout_spent = true;
+                }
+            }
+            (Fact::VolumeReset(reset), _) => {
+                if let Some(slot) = self.member(&reset.agent_id) {
+                    self.agent_mut(slot).volume.turn_to(reset.at_ms);
+                    self.refresh(slot);
+                }
+            }
+            (Fact::OrderNoted(_), _) => {}
+            // No other command leads to such a fact.
+            (Fact::MessageNoted(_) | Fact::WaitingCancelled(_), _) => {}
         }
     }
 
-    fn apply_decided(&mut self, decided: &record::Decided, buyer_id: &str, now: i64) {
+    fn apply_decided(&mut self, decided: &record::Decided, command: &Command, now: i64) {
+        let at_ms = if decided.at_ms == 0 {
+            now
+        } else {
+            decided.at_ms
+        };
+        let buyer_id = match (decided.buyer_id.as_str(), command) {
+            ("", Command::Route(request)) => &request.buyer_id,
+            (buyer_id, _) => buyer_id,
+        };
         self.last_decision = decided.decision;
-        if decided.outcome != Outcome::Agent as i32 {
-            self.wait(decided, buyer_id, now);
-            return;
+        if let Some(owner) = &decided.mixed_owner {
+            match self.advanced(owner).0 {
+                0 => self.mixed.remove(owner),
+                accumulator => self.mixed.insert(owner.clone(), accumulator),
+            };
         }
-        let agent = self.intern(&decided.agent_id);
+        match decided.outcome() {
+            Outcome::Agent => self.give_to_agent(decided, buyer_id, at_ms, command),
+            Outcome::Robot => {
+                self.give(decided, None, buyer_id, at_ms, command);
+                if decided.pool_entry {
+                    self.wait(decided, buyer_id, at_ms, command);
+                }
+            }
+            _ => self.wait(decided, buyer_id, at_ms, command),
+        }
+    }
+
+    fn give_to_agent(
+        &mut self,
+        decided: &record::Decided,
+        buyer_id: &str,
+        at_ms: i64,
+        command: &Command,
+    ) {
+        let slot = self.intern(&decided.agent_id);
         if let Some(pool) = self.pool_named(decided) {
-            self.pick(pool, agent);
+            self.take_turn(pool, slot, decided.charged);
+            if !decided.charged && decided.reason() != Reason::Transfer {
+                self.agent_mut(slot).volume.count(at_ms);
+            }
         }
-        let conversation = decided.conversation;
-        if conversation > self.last_conversation {
-            self.open(
-                conversation,
-                buyer_id,
-                agent,
-                &decided.group_id,
-                now,
-                now,
-                true,
-            );
-            let agent = self.agent_mut(agent);
+        if self.give(decided, Some(slot), buyer_id, at_ms, command) {
+            let agent = self.agent_mut(slot);
             agent.absolute_awaiting = agent.absolute_awaiting.map(|n| n.saturating_add(1));
-        } else if let Some(open) = self.conversations.get_mut(&conversation) {
-            open.last_activity_ms = open.last_activity_ms.max(now);
+            self.wait_no_more(buyer_id);
         }
-        self.refresh(agent);
+        self.refresh(slot);
         let contact = Contact {
-            agent,
-            consulted_at_ms: now,
-            conversation,
+            agent: slot,
+            consulted_at_ms: at_ms,
+            conversation: decided.conversation,
         };
         self.set_contact(buyer_id, contact);
+    }
+
+    /// The decision's conversation is opened, or goes on; returns whether it is a new one. The caller
+    /// refreshes the agent.
+    fn give(
+        &mut self,
+        decided: &record::Decided,
+        agent: Option<u32>,
+        buyer_id: &str,
+        at_ms: i64,
+        command: &Command,
+    ) -> bool {
+        let number = decided.conversation;
+        if number <= self.last_conversation {
+            if let Some(open) = self.conversations.get_mut(&number) {
+                open.last_activity_ms = open.last_activity_ms.max(at_ms);
+            }
+            return false;
+        }
+        let Origin { inquiry, hops } = self.origin(decided, buyer_id, command);
+        let group = match self.lookup.group_indexes.get_key_value(&*decided.group_id) {
+            Some((id, _)) => id.clone(),
+            None => decided.group_id.as_str().into(),
+        };
+        let open = Conversation {
+            buyer: self.buyer_key(buyer_id),
+            agent,
+            group,
+            opened_at_ms: at_ms,
+            last_activity_ms: at_ms,
+            awaiting: agent.is_some(),
+            answered: false,
+            reply_timeout_spent: false,
+            inquiry,
+            hops,
+        };
+        self.open(number, open);
+        true
+    }
+
+    /// What is kept of an inquiry, and its hops: a request's are new; who is moved keeps what they had.
+    fn origin(&self, decided: &record::Decided, buyer_id: &str, command: &Command) -> Origin {
+        if let ("", Command::Route(request)) = (decided.buyer_id.as_str(), command) {
+            return Origin {
+                inquiry: Asked::from(request).keep(),
+                hops: Hops::default(),
+            };
+        }
+        let reason = decided.reason();
+        if matches!(reason, Reason::LeftQueue | Reason::LeftPool)
+            || decided.previous_conversation == 0
+        {
+            let entry = self.waiting(buyer_id);
+            return Origin {
+                inquiry: entry.and_then(|entry| entry.inquiry.clone()),
+                hops: entry.map(|entry| entry.hops).unwrap_or_default(),
+            };
+        }
+        let previous = decided.previous_conversation;
+        let Some((_, before)) = self.closed_last.as_ref().filter(|at| at.0 == previous) else {
+            return Origin {
+                inquiry: None,
+                hops: Hops::default(),
+            };
+        };
+        let Hops { reply, transfer } = before.hops;
+        match reason {
+            Reason::ReplyTimeout => Origin {
+                inquiry: match before.agent {
+                    Some(slot) => inquiry::excluding(&before.inquiry, &self.agent(slot).id),
+                    None => before.inquiry.clone(),
+                },
+                hops: Hops {
+                    reply: reply.saturating_add(1),
+                    transfer,
+                },
+            },
+            Reason::Transfer => Origin {
+                inquiry: before.inquiry.clone(),
+                hops: Hops {
+                    reply,
+                    transfer: transfer.saturating_add(1),
+                },
+            },
+            _ => Origin {
+                inquiry: before.inquiry.clone(),
+                hops: Hops::default(),
+            },
+        }
     }
 
     /// The pool a decision names; none: no pick.
@@ -102,80 +232,125 @@ impl Shop {
         Some(self.pool(&groups?))
     }
 
-    fn pick(&mut self, pool: u32, agent: u32) {
-        let pools = &self.agent(agent).pools;
-        let Ok(at) = pools.binary_search_by_key(&pool, |entry| entry.0) else {
+    fn take_turn(&mut self, pool: u32, agent: u32, charged: bool) {
+        let Some(place) = self.agent(agent).place_in(pool) else {
             return;
         };
-        let place = pools[at].1;
         let pool = &mut self.pools[pool as usize];
         pool.bring_up_to_date(&self.agents);
-        pool.pick(place);
-    }
-
-    fn wait(&mut self, decided: &record::Decided, buyer_id: &str, now: i64) {
-        let buyer = self.buyer(buyer_id);
-        if buyer.waiting.is_none() {
-            buyer.waiting = Some(Waiting {
-                outcome: decided.outcome,
-                agent_id: decided.agent_id.clone(),
-                since_ms: now,
-                decision: decided.decision,
-            });
+        if charged {
+            pool.charge(place);
+        } else {
+            pool.pick(place);
         }
     }
 
-    /// Opens a conversation; the buyer waits no more. The caller refreshes the agent.
-    #[allow(clippy::too_many_arguments)]
-    fn open(
-        &mut self,
-        number: u64,
-        buyer_id: &str,
-        agent: u32,
-        group_id: &str,
-        opened_at_ms: i64,
-        last_activity_ms: i64,
-        awaiting: bool,
-    ) {
-        self.last_conversation = number;
-        let group = match self.lookup.group_indexes.get_key_value(group_id) {
-            Some((id, _)) => id.clone(),
-            None => group_id.into(),
+    /// The buyer waits: with a new entry, or with the one there is, which keeps its place.
+    fn wait(&mut self, decided: &record::Decided, buyer_id: &str, at_ms: i64, command: &Command) {
+        let robot = decided.outcome() == Outcome::Robot;
+        let for_robot = |text: &String| if robot { String::new() } else { text.clone() };
+        let outcome = if robot {
+            Outcome::Pooled
+        } else {
+            decided.outcome()
         };
-        let buyer = self.buyer_key(buyer_id);
-        if let Some(known) = self.buyers.get_mut(&buyer) {
-            known.open = Some(number);
-            known.waiting = None;
-        }
-        self.conversations.insert(
-            number,
-            Conversation {
-                buyer,
-                agent,
-                group,
-                opened_at_ms,
-                last_activity_ms,
-                awaiting,
+        let agent_id = for_robot(&decided.agent_id);
+        let transferred = outcome == Outcome::LeftMessage && decided.reason() == Reason::Transfer;
+        let target_agent_id = if transferred {
+            decided.agent_id.clone()
+        } else {
+            String::new()
+        };
+        let target_group_id = if transferred && target_agent_id.is_empty() {
+            decided.group_id.clone()
+        } else {
+            String::new()
+        };
+        let entry = match self.waiting(buyer_id) {
+            Some(entry)
+                if decided.reason() == Reason::StillWaiting
+                    || robot && entry.outcome != Outcome::Queued =>
+            {
+                return;
+            }
+            Some(entry) => Waiting {
+                outcome,
+                agent_id,
+                since_ms: entry.since_ms,
+                decision: entry.decision,
+                inquiry: entry.inquiry.clone(),
+                target_agent_id,
+                target_group_id,
+                hops: entry.hops,
             },
-        );
-        let agent = self.agent_mut(agent);
-        agent.open += 1;
-        agent.derived_awaiting += u32::from(awaiting);
+            None => {
+                let Origin { inquiry, hops } = self.origin(decided, buyer_id, command);
+                Waiting {
+                    outcome,
+                    agent_id,
+                    since_ms: at_ms,
+                    decision: decided.decision,
+                    inquiry,
+                    target_agent_id,
+                    target_group_id,
+                    hops,
+                }
+            }
+        };
+        self.step_out(buyer_id);
+        let buyer = self.buyer_key(buyer_id);
+        self.buyers.entry(buyer.clone()).or_default().waiting = Some(entry);
+        self.line_up(&buyer);
+        // A group's agent from whom the buyer comes may be the one to go back to.
+        self.unsettled.load |= transferred;
+    }
+
+    /// The buyer's waiting entry, if any, is gone.
+    fn wait_no_more(&mut self, buyer_id: &str) {
+        if self.waiting(buyer_id).is_some() {
+            self.step_out(buyer_id);
+            if let Some(buyer) = self.buyers.get_mut(buyer_id) {
+                buyer.waiting = None;
+            }
+        }
+    }
+
+    /// Opens a conversation. The caller refreshes the agent.
+    fn open(&mut self, number: u64, open: Conversation) {
+        self.last_conversation = number;
+        self.buyers.entry(open.buyer.clone()).or_default().open = Some(number);
+        if let Some(slot) = open.agent {
+            let agent = self.agent_mut(slot);
+            agent.open += 1;
+            agent.derived_awaiting += u32::from(open.awaiting);
+        }
+        let last_activity_ms = open.last_activity_ms;
+        self.watch_reply(&open, number);
+        self.conversations.insert(number, open);
         self.watch_idle(last_activity_ms, number);
     }
 
-    fn close(&mut self, number: u64) {
-        let Some(closed) = self.conversations.remove(&number) else {
+    fn close(&mut self, fact: &record::ConversationClosed) {
+        let Some(closed) = self.conversations.remove(&fact.conversation) else {
             return;
         };
-        let agent = self.agent_mut(closed.agent);
-        agent.open -= 1;
-        agent.derived_awaiting -= u32::from(closed.awaiting);
-        self.refresh(closed.agent);
+        if let Some(slot) = closed.agent {
+            let agent = self.agent_mut(slot);
+            agent.open -= 1;
+            agent.derived_awaiting -= u32::from(closed.awaiting);
+            if agent.takes_part() {
+                if self.slot_releases.len() == SLOT_RELEASES {
+                    self.slot_releases.pop_front();
+                }
+                self.slot_releases.push_back(fact.at_ms);
+            }
+            self.refresh(slot);
+        }
         if let Some(buyer) = self.buyers.get_mut(&closed.buyer) {
             buyer.open = None;
         }
         self.forget_buyer(&closed.buyer);
+        self.closed_last = Some((fact.conversation, closed));
     }
 
     fn apply_message(&mut self, noted: &record::MessageNoted, event: &api::MessageEvent, now: i64) {
@@ -191,10 +366,26 @@ impl Shop {
         if noted.opened {
             let Some(author) = author else { return };
             let group = self.first_group(author).cloned().unwrap_or_default();
-            let t = noted.at_ms;
-            self.open(conversation, &event.buyer_id, author, &group, now, t, false);
+            let buyer_id = match noted.buyer_id.as_str() {
+                "" => &event.buyer_id,
+                buyer_id => buyer_id,
+            };
+            self.wait_no_more(buyer_id);
+            let open = Conversation {
+                buyer: self.buyer_key(buyer_id),
+                agent: Some(author),
+                group,
+                opened_at_ms: now,
+                last_activity_ms: noted.at_ms,
+                awaiting: false,
+                answered: true,
+                reply_timeout_spent: false,
+                inquiry: None,
+                hops: Hops::default(),
+            };
+            self.open(conversation, open);
             self.derive_awaiting(author);
-            self.consult(&event.buyer_id, author, consulted_at_ms, conversation, now);
+            self.consult(buyer_id, author, consulted_at_ms, conversation, now);
             return;
         }
         if let Some(author) = author {
@@ -207,14 +398,18 @@ impl Shop {
             return;
         };
         open.last_activity_ms = open.last_activity_ms.max(noted.at_ms);
-        let handler = open.agent;
+        let Some(handler) = open.agent else { return };
         let buyer = open.buyer.clone();
-        let awaiting = match sender {
-            Sender::Buyer => true,
-            Sender::Agent if author == Some(handler) => false,
-            _ => open.awaiting,
-        };
-        let before = std::mem::replace(&mut open.awaiting, awaiting);
+        let before = open.awaiting;
+        match sender {
+            Sender::Buyer => open.awaiting = true,
+            Sender::Agent if author == Some(handler) => {
+                open.awaiting = false;
+                open.answered = true;
+            }
+            _ => {}
+        }
+        let awaiting = open.awaiting;
         let agent = self.agent_mut(handler);
         agent.derived_awaiting += u32::from(awaiting);
         agent.derived_awaiting -= u32::from(before);
@@ -271,7 +466,8 @@ impl Shop {
         };
         let agent = self.agent_mut(slot);
         let was_online = agent.is_online();
-        if agent.status != changed.status() {
+        let moved = agent.status != changed.status();
+        if moved {
             agent.status = changed.status();
             agent.since_ms = now;
         }
@@ -285,6 +481,7 @@ impl Shop {
             self.online += online;
             self.online -= u32::from(was_online);
         }
+        self.unsettled.anything |= moved && changed.status() != PresenceStatus::Offline;
         self.refresh(slot);
     }
 
@@ -308,6 +505,7 @@ impl Shop {
         {
             self.drop_contacts(now);
         }
+        self.drop_accumulators(document);
         let seeds = self.pool_seeds(document);
         let before: Vec<u32> = self.members().collect();
         let mut staying = Map::default();
@@ -315,16 +513,41 @@ impl Shop {
             let slot = self.intern(&agent.agent_id);
             staying.insert(slot, ());
             if !self.agent(slot).in_document() {
-                self.agent_mut(slot).reset_presence(now);
+                self.agent_mut(slot).reset(now);
             }
         }
         for slot in before {
-            self.agent_mut(slot).leave_document();
+            let agent = self.agent_mut(slot);
+            agent.leave_document();
+            agent.volume.forget_stale(now);
             if !staying.contains_key(&slot) {
-                self.agent_mut(slot).reset_presence(now);
+                agent.reset(now);
             }
         }
         self.install(document.clone(), seeds);
+    }
+
+    /// Drops the accumulators of mixed mode whose owner has another percentage now, or is gone.
+    fn drop_accumulators(&mut self, document: &api::Shop) {
+        let of_shop = document.settings.as_ref().map(|s| s.robot_percent);
+        let of_group = |owner: &str| {
+            let mut groups = document.groups.iter();
+            let group = groups.find(|group| group.group_id == owner)?;
+            Some(group.robot_percent)
+        };
+        let lookup = &self.lookup;
+        self.mixed.retain(|owner, _| {
+            let before = match lookup.group_indexes.get(owner.as_str()) {
+                Some(&index) => lookup.groups[index as usize].robot_percent,
+                None => lookup.robot_percent,
+            };
+            let after = if owner.is_empty() {
+                of_shop
+            } else {
+                of_group(owner)
+            };
+            after == Some(before)
+        });
     }
 
     /// Frees the contacts that do not exist now, so that a longer window brings nothing back.
@@ -402,20 +625,30 @@ impl Shop {
             known.doc_index = doc_index;
             known.weight = agent.weight().into();
             known.cap = agent.cap.into();
+            known.limits = Limits {
+                daily: agent.daily_limit,
+                hourly: agent.hourly_limit,
+            };
         }
         self.lookup = Lookup::new(&document, |id| self.slots[id]);
-        let mut order: Vec<u32> = (0..).take(document.groups.len()).collect();
-        order.sort_by_key(|&index| document.groups[index as usize].priority);
-        for index in order {
+        for index in by_priority(&document) {
             for &slot in &self.lookup.groups[index as usize].agents {
                 self.agents[slot as usize].groups.push(index);
             }
         }
         self.online = 0;
+        self.ready.clear();
+        self.volume_resets.clear();
         for slot in slots {
             let agent = &mut self.agents[slot as usize];
-            (agent.free, agent.effective_weight) = agent.standing(&self.lookup);
+            agent.standing = agent.assess(&self.lookup);
             self.online += u32::from(agent.takes_part() && agent.is_online());
+            if agent.standing.ready {
+                self.ready.insert(slot);
+            }
+            if let Some(due) = agent.standing.volume_resets_at_ms {
+                self.volume_resets.insert((due, agent.id.clone()));
+            }
         }
         self.document = document;
         self.pools.clear();
@@ -425,6 +658,9 @@ impl Shop {
         }
         let all: Vec<u32> = (0..).take(self.document.groups.len()).collect();
         self.pool_of_all = self.pool(&all);
+        self.watch_replies_anew();
+        self.line_up_anew();
+        self.unsettled.anything = true;
     }
 
     /// The pool of these groups (sorted indexes). Making room for one is no change of state: it has
@@ -462,31 +698,43 @@ impl Shop {
                 agent.pools.push((number, place));
             }
         }
-        let is_free =
-            |slot: u32| self.agents[slot as usize].free && scope.binary_search(&slot).is_ok();
-        let pool = Pool::new(groups.clone(), started, virtual_time, members, is_free);
+        let is_available = |slot: u32| {
+            self.agents[slot as usize].standing.available && scope.binary_search(&slot).is_ok()
+        };
+        let pool = Pool::new(groups.clone(), started, virtual_time, members, is_available);
         self.pools.push(pool);
         self.pools_by_groups.insert(groups, number);
         number
     }
 
-    /// Tells the pools when an agent's availability or effective weight is another.
+    /// Tells the pools, the lines of due effects and settling when an agent stands otherwise now.
     fn refresh(&mut self, slot: u32) {
         let agent = &mut self.agents[slot as usize];
-        let (free, weight) = agent.standing(&self.lookup);
-        if (free, weight) == (agent.free, agent.effective_weight) {
+        let now = agent.assess(&self.lookup);
+        if now == agent.standing {
             return;
         }
-        (agent.free, agent.effective_weight) = (free, weight);
-        for &(pool, place) in &agent.pools {
-            self.pools[pool as usize].note(place, free);
+        let before = std::mem::replace(&mut agent.standing, now);
+        if (now.available, now.effective_weight) != (before.available, before.effective_weight) {
+            for &(pool, place) in &agent.pools {
+                self.pools[pool as usize].note(place, now.available);
+            }
         }
-    }
-
-    /// The buyer, made if need be.
-    fn buyer(&mut self, buyer_id: &str) -> &mut Buyer {
-        let key = self.buyer_key(buyer_id);
-        self.buyers.entry(key).or_default()
+        if now.ready && !before.ready {
+            self.ready.insert(slot);
+        } else if before.ready && !now.ready {
+            self.ready.remove(&slot);
+        }
+        if now.volume_resets_at_ms != before.volume_resets_at_ms {
+            if let Some(due) = before.volume_resets_at_ms {
+                self.volume_resets.remove(&(due, agent.id.clone()));
+            }
+            if let Some(due) = now.volume_resets_at_ms {
+                self.volume_resets.insert((due, agent.id.clone()));
+            }
+        }
+        let better = now.available && !before.available || now.ready && !before.ready;
+        self.unsettled.load |= better;
     }
 
     /// The key under which the buyer stands, made if need be.
@@ -512,10 +760,18 @@ impl Shop {
 
     pub fn set_contact(&mut self, buyer_id: &str, contact: Contact) {
         let key = self.buyer_key(buyer_id);
+        let waits = self.buyers.get(&key).is_some_and(|b| b.waiting.is_some());
+        if waits {
+            self.step_out(&key);
+        }
         let before = self
             .buyers
             .get_mut(&key)
             .and_then(|buyer| buyer.contact.replace(contact));
+        if waits {
+            self.line_up(&key);
+            self.unsettled.anything = true;
+        }
         match before {
             Some(before) if before.conversation == contact.conversation => return,
             Some(before) => {
@@ -528,14 +784,16 @@ impl Shop {
         self.contact_buyers.insert(contact.conversation, key);
     }
 
-    /// Drops a contact; the caller takes the buyer out of the queue.
-    fn drop_contact(&mut self, buyer_id: &str) {
+    /// Drops a contact; the caller takes the buyer out of the line of contacts.
+    fn drop_contact(&mut self, buyer_id: &Arc<str>) {
+        self.step_out(buyer_id);
         if let Some(buyer) = self.buyers.get_mut(buyer_id)
             && let Some(contact) = buyer.contact.take()
         {
             self.contact_buyers.remove(&contact.conversation);
-            self.forget_buyer(buyer_id);
         }
+        self.line_up(buyer_id);
+        self.forget_buyer(buyer_id);
     }
 
     /// Remembers a request's id and reply.
@@ -550,12 +808,6 @@ impl Shop {
         self.request_queue.push_back((now, id));
     }
 
-    pub fn remember_event(&mut self, id: &str, now: i64) {
-        let id: Arc<str> = id.into();
-        self.events.insert(id.clone(), now);
-        self.event_queue.push_back((now, id));
-    }
-
     /// Frees some of what has expired: a little with every entry, so that no entry pays for many.
     pub fn free_expired(&mut self, now: i64) {
         for _ in 0..2 {
@@ -568,14 +820,8 @@ impl Shop {
                 }
                 self.request_queue.pop_front();
             }
-            if let Some((at_ms, id)) = self.event_queue.front()
-                && !still_remembered(*at_ms, now)
-            {
-                if self.events.get(id) == Some(at_ms) {
-                    self.events.remove(id);
-                }
-                self.event_queue.pop_front();
-            }
+            self.message_events.free_one(now);
+            self.order_events.free_one(now);
             let window = self.lookup.contact_window_ms();
             if let Some((at_ms, _)) = self.contact_queue.front()
                 && now.saturating_sub(*at_ms) > window
@@ -602,6 +848,28 @@ impl Shop {
                 .collect();
         } else {
             self.idle.push(Reverse((last_activity_ms, number)));
+        }
+    }
+
+    /// Puts a conversation in the line for the reply timeout, if there is one.
+    fn watch_reply(&mut self, open: &Conversation, number: u64) {
+        if self.lookup.reply_timeout_ms == 0 || !open.may_time_out() {
+            return;
+        }
+        if self.unanswered.len() > 64 + 2 * self.conversations.len() {
+            self.watch_replies_anew();
+        }
+        self.unanswered.push(Reverse((open.opened_at_ms, number)));
+    }
+
+    fn watch_replies_anew(&mut self) {
+        self.unanswered.clear();
+        if self.lookup.reply_timeout_ms > 0 {
+            let open = self.conversations.iter();
+            self.unanswered = open
+                .filter(|(_, open)| open.may_time_out())
+                .map(|(&number, open)| Reverse((open.opened_at_ms, number)))
+                .collect();
         }
     }
 }

@@ -97,6 +97,7 @@ impl Engine {
 fn open(kind: CommandKind, bytes: &[u8]) -> Result<Batch, Refusal> {
     let (field, name) = match kind {
         CommandKind::Message => ("events", "fenliu.v1.ReportMessagesBatchRequest"),
+        CommandKind::Order => ("orders", "fenliu.v1.ReportOrdersRequest"),
         _ => ("requests", "fenliu.v1.RouteBatchRequest"),
     };
     if bytes.len() > MOST_BYTES {
@@ -114,12 +115,13 @@ fn open(kind: CommandKind, bytes: &[u8]) -> Result<Batch, Refusal> {
 }
 
 /// One element of `results`, around the reply already encoded: `RouteResult.response` or `.status`,
-/// `MessageResult` itself or its `.status`.
+/// `MessageResult` or `OrderResult` itself or its `.status`.
 fn put_result(results: &mut Vec<u8>, kind: CommandKind, code: i32, reply: &[u8]) {
     const RESULTS: u32 = 1;
     let inner = match (kind, code) {
-        (CommandKind::Message, 0) => None,
+        (CommandKind::Message | CommandKind::Order, 0) => None,
         (CommandKind::Message, _) => Some(3),
+        (CommandKind::Order, _) => Some(2),
         (_, 0) => Some(1),
         (_, _) => Some(2),
     };

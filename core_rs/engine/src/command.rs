@@ -3,10 +3,13 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::draft::{Draft, When};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::state::Shop;
+use crate::route;
+use crate::state::{Shop, presence};
+use crate::transfer;
 use record::CommandKind;
 use record::entry::Command;
 use record::fact::Fact;
@@ -50,11 +53,16 @@ pub fn shop_id(command: &Command) -> &str {
         Command::ApplyShop(request) => request.shop.as_ref().map_or("", |shop| &shop.shop_id),
         Command::SetWeights(request) => &request.shop_id,
         Command::Tick(request) => &request.shop_id,
+        Command::Transfer(request) => &request.shop_id,
+        Command::CancelInquiry(request) => &request.shop_id,
+        Command::Order(event) => &event.shop_id,
     }
 }
 
 enum Decision {
     Made(Vec<u8>),
+    /// Answered with the agent's presence, as it is after settling.
+    Presence(u32),
     /// Answered before: the remembered reply, and nothing to remember.
     Repeated(Vec<u8>),
 }
@@ -70,26 +78,38 @@ impl Shop {
     ) -> Result<Vec<u8>, Refusal> {
         let now = now_ms.max(self.last_now_ms);
         let digest = digest(&command);
-        let mut facts = Vec::new();
-        self.apply_due(&command, now, &mut facts);
-        let due = facts.len();
-
-        let decision = self.decide(&command, digest, now, &mut facts);
-        let has_own = match &decision {
-            Ok(Decision::Made(_)) => facts.len() > due || remembers(&command),
-            Ok(Decision::Repeated(_)) | Err(_) => false,
+        let mut draft = Draft {
+            command: &command,
+            now,
+            facts: Vec::new(),
         };
-        if has_own {
-            if let Ok(Decision::Made(reply)) = &decision {
+        self.apply_due(&mut draft);
+        let due = draft.facts.len();
+
+        let decision = self.decide(digest, actor, &mut draft);
+        let accepted = matches!(decision, Ok(Decision::Made(_) | Decision::Presence(_)));
+        if accepted {
+            self.settle(When::Now, &mut draft);
+        }
+        let reply = decision.map(|decision| match decision {
+            Decision::Made(reply) | Decision::Repeated(reply) => reply,
+            Decision::Presence(slot) => api::SetPresenceResponse {
+                presence: Some(presence(self.agent(slot), now)),
+            }
+            .encode_to_vec(),
+        });
+        let facts = draft.facts;
+        if accepted && (facts.len() > due || remembers(&command)) {
+            if let Ok(reply) = &reply {
                 self.remember(&command, digest, reply, now);
             }
             let actor = if has_actor(&command) { actor } else { "" };
             self.log(command, facts, now, actor, log);
-        } else if due > 0 {
+        } else if !facts.is_empty() {
             let shop_id = self.document.shop_id.clone();
             self.log(Command::Tick(record::Tick { shop_id }), facts, now, "", log);
         }
-        decision.map(|(Decision::Made(reply) | Decision::Repeated(reply))| reply)
+        reply
     }
 
     fn log(
@@ -115,39 +135,39 @@ impl Shop {
 
     fn decide(
         &mut self,
-        command: &Command,
         digest: Option<[u8; 16]>,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
+        actor: &str,
+        draft: &mut Draft,
     ) -> Result<Decision, Refusal> {
-        if let Some(reply) = self.repeat(command, digest, now)? {
+        if let Some(reply) = self.repeat(draft.command, digest, draft.now)? {
             return Ok(Decision::Repeated(reply));
         }
-        let reply = match command {
-            Command::Route(request) => self
-                .decide_route(request, command, now, facts)?
-                .encode_to_vec(),
-            Command::CloseConversation(request) => self
-                .decide_close(request, command, now, facts)?
-                .encode_to_vec(),
-            Command::Message(event) => self
-                .decide_message(event, command, now, facts)?
-                .encode_to_vec(),
-            Command::UpdatePresence(request) => self
-                .decide_update_presence(request, command, now, facts)?
-                .encode_to_vec(),
-            Command::SetPresence(request) => self
-                .decide_set_presence(request, command, now, facts)?
-                .encode_to_vec(),
+        let reply = match draft.command {
+            Command::Route(request) => self.decide_route(request, draft)?.encode_to_vec(),
+            Command::CloseConversation(request) => {
+                self.decide_close(request, draft)?.encode_to_vec()
+            }
+            Command::Message(event) => self.decide_message(event, draft)?.encode_to_vec(),
+            Command::Transfer(request) => self.decide_transfer(request, draft)?.encode_to_vec(),
+            Command::CancelInquiry(request) => self.decide_cancel(request, draft).encode_to_vec(),
+            Command::Order(event) => self.decide_order(event, draft).encode_to_vec(),
+            Command::UpdatePresence(request) => {
+                self.decide_update_presence(request, draft)?.encode_to_vec()
+            }
+            Command::SetPresence(request) => {
+                return Ok(Decision::Presence(
+                    self.decide_set_presence(request, draft)?,
+                ));
+            }
             Command::ExpireSession(request) => {
-                self.decide_expire_session(request, command, now, facts);
+                self.decide_expire_session(request, draft);
                 Vec::new()
             }
             Command::ApplyShop(request) => self
-                .decide_apply_shop(request, command, now, facts)?
+                .decide_apply_shop(request, actor, draft)?
                 .encode_to_vec(),
             Command::SetWeights(request) => self
-                .decide_set_weights(request, command, now, facts)?
+                .decide_set_weights(request, actor, draft)?
                 .encode_to_vec(),
             Command::Tick(_) => Vec::new(),
         };
@@ -161,13 +181,24 @@ impl Shop {
         digest: Option<[u8; 16]>,
         now: i64,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        if let Command::Message(event) = command {
-            let duplicate = api::MessageResult {
-                duplicate: true,
-                ..Default::default()
-            };
-            let known = !event.event_id.is_empty() && self.knows_event(&event.event_id, now);
-            return Ok(known.then(|| duplicate.encode_to_vec()));
+        match command {
+            Command::Message(event) => {
+                let duplicate = || api::MessageResult {
+                    duplicate: true,
+                    ..Default::default()
+                };
+                let known = self.message_events.knows(&event.event_id, now);
+                return Ok(known.then(|| duplicate().encode_to_vec()));
+            }
+            Command::Order(event) => {
+                let duplicate = || api::OrderResult {
+                    duplicate: true,
+                    ..Default::default()
+                };
+                let known = self.order_events.knows(&event.event_id, now);
+                return Ok(known.then(|| duplicate().encode_to_vec()));
+            }
+            _ => {}
         }
         let Some(digest) = digest else {
             return Ok(None);
@@ -180,12 +211,17 @@ impl Shop {
     }
 
     fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: &[u8], now: i64) {
+        match command {
+            Command::Message(event) if !event.event_id.is_empty() => {
+                self.message_events.remember(&event.event_id, now);
+            }
+            Command::Order(event) if !event.event_id.is_empty() => {
+                self.order_events.remember(&event.event_id, now);
+            }
+            _ => {}
+        }
         if let Some(digest) = digest {
             self.remember_request(request_id(command), digest, reply, now);
-        } else if let Command::Message(event) = command
-            && !event.event_id.is_empty()
-        {
-            self.remember_event(&event.event_id, now);
         }
     }
 
@@ -197,29 +233,51 @@ impl Shop {
             self.apply_fact(fact, command, entry.now_ms);
         }
         let digest = digest(command);
-        let reply = match command {
-            Command::Route(_) if digest.is_some() => facts()
-                .find_map(|fact| match fact {
-                    Fact::Decided(decided) => Some(crate::route::response(decided)),
-                    _ => None,
-                })
-                .unwrap_or_default()
-                .encode_to_vec(),
-            Command::CloseConversation(request) if digest.is_some() => {
-                let on_request = |fact: &Fact| {
-                    matches!(fact, Fact::ConversationClosed(closed)
-                        if closed.cause() == record::CloseCause::Request)
-                };
-                api::CloseConversationResponse {
-                    conversation_id: request.conversation_id.clone(),
-                    already_closed: !facts().any(on_request),
-                }
-                .encode_to_vec()
-            }
-            _ => Vec::new(),
+        let reply = match digest {
+            Some(_) => reply_of(command, facts()),
+            None => Vec::new(),
         };
         self.remember(command, digest, &reply, entry.now_ms);
         self.free_expired(entry.now_ms);
+    }
+}
+
+/// The reply to a command that has a request id, from the facts it led to.
+fn reply_of<'a>(command: &Command, mut facts: impl Iterator<Item = &'a Fact>) -> Vec<u8> {
+    // Of due effects and of settling are the decisions that name their buyer, but for a transfer's.
+    let decided = |fact: &'a Fact| match fact {
+        Fact::Decided(decided) => Some(decided),
+        _ => None,
+    };
+    match command {
+        Command::Route(_) => facts
+            .filter_map(decided)
+            .find(|decided| decided.buyer_id.is_empty())
+            .map(route::response)
+            .unwrap_or_default()
+            .encode_to_vec(),
+        Command::Transfer(_) => facts
+            .filter_map(decided)
+            .find(|decided| decided.reason() == api::Reason::Transfer)
+            .map(transfer::response)
+            .unwrap_or_default()
+            .encode_to_vec(),
+        Command::CloseConversation(request) => {
+            let on_request = |fact: &Fact| {
+                matches!(fact, Fact::ConversationClosed(closed)
+                    if closed.cause() == record::CloseCause::Request)
+            };
+            api::CloseConversationResponse {
+                conversation_id: request.conversation_id.clone(),
+                already_closed: !facts.any(on_request),
+            }
+            .encode_to_vec()
+        }
+        Command::CancelInquiry(_) => api::CancelInquiryResponse {
+            was_waiting: facts.any(|fact| matches!(fact, Fact::WaitingCancelled(_))),
+        }
+        .encode_to_vec(),
+        _ => Vec::new(),
     }
 }
 
@@ -227,6 +285,8 @@ fn request_id(command: &Command) -> &str {
     match command {
         Command::Route(request) => &request.request_id,
         Command::CloseConversation(request) => &request.request_id,
+        Command::Transfer(request) => &request.request_id,
+        Command::CancelInquiry(request) => &request.request_id,
         _ => "",
     }
 }
@@ -235,6 +295,7 @@ fn request_id(command: &Command) -> &str {
 fn remembers(command: &Command) -> bool {
     match command {
         Command::Message(event) => !event.event_id.is_empty(),
+        Command::Order(event) => !event.event_id.is_empty(),
         _ => !request_id(command).is_empty(),
     }
 }
@@ -257,6 +318,8 @@ fn digest(command: &Command) -> Option<[u8; 16]> {
         Command::CloseConversation(request) => {
             (CommandKind::CloseConversation, request.encode_to_vec())
         }
+        Command::Transfer(request) => (CommandKind::Transfer, request.encode_to_vec()),
+        Command::CancelInquiry(request) => (CommandKind::CancelInquiry, request.encode_to_vec()),
         _ => return None,
     };
     let hash = Sha256::new()

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::draft::Draft;
+use crate::inquiry::Asked;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
 use crate::state::{Map, Shop};
-use record::entry::Command;
+use api::{OfflineTarget, ReceptionMode, UnavailablePolicy};
 use record::fact::Fact;
 
 /// The document with every default filled in and every list sorted; without an etag.
@@ -42,6 +44,7 @@ pub fn resolve(shop: &api::Shop) -> api::Shop {
     let mut agents = shop.agents.clone();
     for agent in &mut agents {
         agent.weight.get_or_insert(5);
+        agent.permissions.sort();
     }
     agents.sort_by(|a, b| a.agent_id.cmp(&b.agent_id));
 
@@ -83,7 +86,18 @@ pub struct Lookup {
     pub sticky_window_ms: i64,
     pub sticky_suspended_window_ms: i64,
     pub precedence: Vec<i32>,
-    pub offline_target: i32,
+    pub charge_sticky: bool,
+    pub reception_mode: ReceptionMode,
+    /// Each group has its own reception mode.
+    pub mode_by_group: bool,
+    /// Empty: no robot.
+    pub robot_id: String,
+    pub robot_percent: i32,
+    pub queue_limit: usize,
+    pub queue_timeout_ms: i64,
+    pub reply_timeout_ms: i64,
+    pub max_hops: i64,
+    pub offline_target: OfflineTarget,
     pub proxy_agent_id: String,
     pub owner_agent_id: String,
     pub idle_close_ms: i64,
@@ -91,6 +105,8 @@ pub struct Lookup {
     /// By id; a group's place here is its index everywhere.
     pub groups: Vec<Group>,
     pub group_indexes: Map<Arc<str>, u32>,
+    /// The first of all groups by (priority, id).
+    pub first_group: Option<u32>,
     /// Dedicated agents by buyer.
     pub buyer_agents: Map<Box<str>, u32>,
     pub products: Bound<Box<str>>,
@@ -105,6 +121,11 @@ type Bound<T> = Map<T, Vec<u32>>;
 pub struct Group {
     pub id: Arc<str>,
     pub agents: Vec<u32>,
+    /// Place by (priority, id).
+    pub rank: u32,
+    pub when_unavailable: UnavailablePolicy,
+    pub reception_mode: ReceptionMode,
+    pub robot_percent: i32,
 }
 
 impl Lookup {
@@ -116,10 +137,19 @@ impl Lookup {
             even: settings.selection_mode() == api::SelectionMode::Even,
             sticky_window_ms: settings.sticky_window_ms(),
             sticky_suspended_window_ms: settings.sticky_suspended_window_ms(),
-            offline_target: settings.offline_target,
+            charge_sticky: settings.charge_sticky,
+            reception_mode: settings.reception_mode(),
+            mode_by_group: settings.reception_scope() == api::ReceptionScope::Group,
+            robot_percent: settings.robot_percent,
+            queue_limit: usize::try_from(settings.queue_limit).unwrap_or(0),
+            queue_timeout_ms: settings.queue_timeout_ms(),
+            reply_timeout_ms: settings.reply_timeout_ms,
+            max_hops: settings.max_hops().into(),
+            offline_target: settings.offline_target(),
             idle_close_ms: settings.idle_close_ms(),
             timestamp_skew_ms: settings.timestamp_skew_ms(),
             precedence: settings.binding_precedence,
+            robot_id: settings.robot_id,
             proxy_agent_id: settings.proxy_agent_id,
             owner_agent_id: document.owner_agent_id.clone(),
             ..Self::default()
@@ -133,7 +163,14 @@ impl Lookup {
             let id: Arc<str> = group.group_id.as_str().into();
             lookup.group_indexes.insert(id.clone(), index);
             let agents = group.agent_ids.iter().map(|id| slot(id)).collect();
-            lookup.groups.push(Group { id, agents });
+            lookup.groups.push(Group {
+                id,
+                agents,
+                rank: 0,
+                when_unavailable: group.when_unavailable(),
+                reception_mode: group.reception_mode(),
+                robot_percent: group.robot_percent,
+            });
             let Some(bindings) = &group.bindings else {
                 continue;
             };
@@ -144,6 +181,11 @@ impl Lookup {
                 lookup.order_statuses.entry(status).or_default().push(index);
             }
         }
+        let order = by_priority(document);
+        for (rank, &index) in (0..).zip(&order) {
+            lookup.groups[index as usize].rank = rank;
+        }
+        lookup.first_group = order.first().copied();
         lookup
     }
 
@@ -153,17 +195,24 @@ impl Lookup {
     }
 
     /// The groups bound to the inquiry's value in one dimension; empty when it has none.
-    pub fn bound(&self, dimension: i32, request: &api::RouteRequest) -> &[u32] {
+    pub fn bound(&self, dimension: i32, inquiry: &Asked) -> &[u32] {
         use api::BindingDimension as D;
         let groups = match D::try_from(dimension) {
-            Ok(D::Product) => self.products.get(request.product_id.as_str()),
-            Ok(D::Intent) => self.intents.get(request.intent.as_str()),
-            Ok(D::OrderStatus) => self.order_statuses.get(&request.order_status),
-            Ok(D::PageSource) => self.page_sources.get(request.page_source.as_str()),
+            Ok(D::Product) => self.products.get(inquiry.product_id),
+            Ok(D::Intent) => self.intents.get(inquiry.intent),
+            Ok(D::OrderStatus) => self.order_statuses.get(&inquiry.order_status),
+            Ok(D::PageSource) => self.page_sources.get(inquiry.page_source),
             Ok(D::Unspecified) | Err(_) => None,
         };
         groups.map_or(&[], Vec::as_slice)
     }
+}
+
+/// Indexes of the groups by (priority, id).
+pub fn by_priority(document: &api::Shop) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..).take(document.groups.len()).collect();
+    order.sort_by_key(|&index| document.groups[index as usize].priority);
+    order
 }
 
 fn bind(bound: &mut Bound<Box<str>>, values: &[String], group: u32) {
@@ -177,18 +226,24 @@ impl Shop {
     pub fn decide_apply_shop(
         &mut self,
         request: &api::ApplyShopRequest,
-        command: &Command,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
+        actor: &str,
+        draft: &mut Draft,
     ) -> Result<api::ApplyShopResponse, Refusal> {
         let given = request
             .shop
             .as_ref()
             .ok_or_else(|| Refusal::invalid("shop", "required"))?;
+        let exists = !self.document.shop_id.is_empty();
+        if exists {
+            self.check_may_manage(actor)?;
+        }
         if !given.etag.is_empty() && given.etag != self.document.etag {
             return Err(Refusal::stale_etag("shop.etag", &self.document.etag));
         }
         let mut resolved = resolve(given);
+        if exists {
+            self.check_may_grant(actor, &resolved)?;
+        }
         resolved.etag.clone_from(&self.document.etag);
         let changed = resolved != self.document;
         if changed {
@@ -196,7 +251,7 @@ impl Shop {
             let fact = record::ShopApplied {
                 shop: Some(resolved),
             };
-            self.emit(Fact::ShopApplied(fact.into()), command, now, facts);
+            self.emit(Fact::ShopApplied(fact.into()), draft);
         }
         Ok(api::ApplyShopResponse {
             shop: Some(self.document.clone()),
@@ -208,10 +263,10 @@ impl Shop {
     pub fn decide_set_weights(
         &mut self,
         request: &api::SetWeightsRequest,
-        command: &Command,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
+        actor: &str,
+        draft: &mut Draft,
     ) -> Result<api::SetWeightsResponse, Refusal> {
+        self.check_may_manage(actor)?;
         if !request.etag.is_empty() && request.etag != self.document.etag {
             return Err(Refusal::stale_etag("etag", &self.document.etag));
         }
@@ -228,7 +283,7 @@ impl Shop {
             weights.sort_by(|a, b| a.agent_id.cmp(&b.agent_id));
             let etag = self.next_etag();
             let fact = record::WeightsSet { weights, etag };
-            self.emit(Fact::WeightsSet(fact), command, now, facts);
+            self.emit(Fact::WeightsSet(fact), draft);
         }
         Ok(api::SetWeightsResponse {
             etag: self.document.etag.clone(),

@@ -18,6 +18,9 @@ pub fn command(kind: CommandKind, bytes: &[u8]) -> Result<Command, Refusal> {
         CommandKind::ExpireSession => Command::ExpireSession(message(&EXPIRE_SESSION, bytes)?),
         CommandKind::ApplyShop => Command::ApplyShop(message(&APPLY_SHOP, bytes)?),
         CommandKind::SetWeights => Command::SetWeights(message(&SET_WEIGHTS, bytes)?),
+        CommandKind::Transfer => Command::Transfer(message(&TRANSFER, bytes)?),
+        CommandKind::CancelInquiry => Command::CancelInquiry(message(&CANCEL, bytes)?),
+        CommandKind::Order => Command::Order(message(&ORDER, bytes)?),
         CommandKind::Tick | CommandKind::Unspecified => Command::Tick(message(&TICK, bytes)?),
     })
 }
@@ -63,6 +66,39 @@ static CLOSE: Shape = Shape {
         (1, "shop_id", Text),
         (2, "conversation_id", Text),
         (3, "request_id", Text),
+    ],
+};
+static TRANSFER: Shape = Shape {
+    name: "fenliu.v1.TransferRequest",
+    fields: &[
+        (1, "shop_id", Text),
+        (2, "conversation_id", Text),
+        (3, "request_id", Text),
+        (4, "agent_id", Text),
+        (5, "group_id", Text),
+        (6, "reason", Text),
+        (7, "allow_offline", Number),
+    ],
+};
+static CANCEL: Shape = Shape {
+    name: "fenliu.v1.CancelInquiryRequest",
+    fields: &[
+        (1, "shop_id", Text),
+        (2, "buyer_id", Text),
+        (3, "request_id", Text),
+    ],
+};
+static ORDER: Shape = Shape {
+    name: "fenliu.v1.OrderEvent",
+    fields: &[
+        (1, "shop_id", Text),
+        (2, "buyer_id", Text),
+        (3, "order_id", Text),
+        (4, "type", Number),
+        (5, "amount_cents", Number),
+        (6, "items", Number),
+        (7, "occurred_at_ms", Number),
+        (8, "event_id", Text),
     ],
 };
 static MESSAGE_EVENT: Shape = Shape {
@@ -176,6 +212,7 @@ static AGENT: Shape = Shape {
         (4, "cap", Number),
         (5, "daily_limit", Number),
         (6, "hourly_limit", Number),
+        (7, "permissions", Text),
     ],
 };
 static GROUP: Shape = Shape {

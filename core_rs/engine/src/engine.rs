@@ -119,10 +119,10 @@ impl Engine {
         count: usize,
     ) -> Result<BatchAnswer, Error> {
         match command_kind(kind)? {
-            kind @ (CommandKind::Route | CommandKind::Message) => {
+            kind @ (CommandKind::Route | CommandKind::Message | CommandKind::Order) => {
                 Ok(self.run_batch(kind, batch, now_ms, first, count))
             }
-            _ => value_error("batches are of ROUTE or MESSAGE"),
+            _ => value_error("batches are of ROUTE, MESSAGE or ORDER"),
         }
     }
 

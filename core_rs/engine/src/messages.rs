@@ -1,30 +1,44 @@
 //! Message events: who wrote in which conversation, and when.
 
+use crate::draft::{Draft, When};
+use crate::inquiry::Asked;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::state::Shop;
+use crate::route;
+use crate::state::{Conversation, Shop};
 use api::Sender;
-use record::entry::Command;
+use record::CloseCause;
 use record::fact::Fact;
 
 impl Shop {
     pub fn decide_message(
         &mut self,
         event: &api::MessageEvent,
-        command: &Command,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
+        draft: &mut Draft,
     ) -> Result<api::MessageResult, Refusal> {
-        let noted = self.note(event, now)?;
+        let mut noted = self.note(event, draft.now)?;
+        let mut reassigned = None;
+        if event.sender() == Sender::Buyer && self.is_stranded(noted.conversation) {
+            let decided = self.move_on(noted.conversation, draft);
+            noted.conversation = decided.conversation;
+            reassigned = Some(route::response(&decided));
+        }
+        if noted.opened
+            && let Some(conversation) = self.robot_conversation_of(event)
+        {
+            self.emit_close(conversation, CloseCause::ToHuman, draft.now, draft);
+        }
         let clamped = noted.clamped;
-        self.emit(Fact::MessageNoted(noted), command, now, facts);
+        self.emit(Fact::MessageNoted(noted), draft);
         Ok(api::MessageResult {
             clamped,
+            reassigned,
             ..Default::default()
         })
     }
 
+    /// What the event says, as a fact; refuses what cannot be.
     fn note(&self, event: &api::MessageEvent, now: i64) -> Result<record::MessageNoted, Refusal> {
         let sender = event.sender();
         let named = match event.conversation_id.as_str() {
@@ -52,13 +66,14 @@ impl Shop {
         let conversation = named.or_else(of_buyer);
         let open = conversation.and_then(|number| self.conversations.get(&number));
         let author = match (author, open) {
-            (None, Some(open)) if has_author => Some(open.agent),
+            (None, Some(open)) if has_author => open.agent,
             (author, _) => author,
         };
-        if author.is_none() && sender == Sender::Agent && named.is_none() {
+        let robot = open.filter(|open| open.agent.is_none());
+        let opened = sender == Sender::Agent && (conversation.is_none() || robot.is_some());
+        if opened && author.is_none() {
             return Err(Refusal::invalid("agent_id", "required"));
         }
-        let opened = sender == Sender::Agent && conversation.is_none();
 
         let skew = self.lookup.timestamp_skew_ms;
         let sent_at_ms = if event.sent_at_ms == 0 {
@@ -69,16 +84,52 @@ impl Shop {
         let at_ms = sent_at_ms
             .max(now.saturating_sub(skew))
             .min(now.saturating_add(skew));
+        let unnamed =
+            |open: &Conversation| event.buyer_id.is_empty().then(|| open.buyer.to_string());
         Ok(record::MessageNoted {
-            conversation: match conversation {
-                Some(number) => number,
-                None if opened => self.last_conversation + 1,
-                None => 0,
+            conversation: if opened {
+                self.last_conversation + 1
+            } else {
+                conversation.unwrap_or(0)
             },
             at_ms,
             clamped: at_ms != sent_at_ms,
             agent_id: author.map_or_else(String::new, |slot| self.agent(slot).id.to_string()),
             opened,
+            buyer_id: match robot {
+                Some(open) if opened => unnamed(open).unwrap_or_default(),
+                _ => String::new(),
+            },
         })
+    }
+
+    /// The robot's open conversation that the event belongs to.
+    fn robot_conversation_of(&self, event: &api::MessageEvent) -> Option<u64> {
+        match event.conversation_id.as_str() {
+            "" => self.robot_conversation(&event.buyer_id),
+            id => self.issued(id),
+        }
+    }
+
+    /// Whether the conversation is open and its agent has left.
+    fn is_stranded(&self, conversation: u64) -> bool {
+        let open = self.conversations.get(&conversation);
+        open.and_then(|open| open.agent)
+            .is_some_and(|slot| self.has_left(slot))
+    }
+
+    /// The buyer writes, but the conversation's agent has left: the buyer is routed again.
+    fn move_on(&mut self, conversation: u64, draft: &mut Draft) -> record::Decided {
+        let open = &self.conversations[&conversation];
+        let buyer = open.buyer.clone();
+        let inquiry = open.inquiry.clone();
+        self.emit_close(conversation, CloseCause::HandlerOffline, draft.now, draft);
+        let ask = self.ask(&buyer, Asked::from(&inquiry), draft.now);
+        let decided = record::Decided {
+            previous_conversation: conversation,
+            ..self.decide_steps(&ask, false)
+        };
+        self.emit_decided_for(&buyer, When::Now, decided.clone(), draft);
+        decided
     }
 }

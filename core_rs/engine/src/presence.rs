@@ -1,20 +1,18 @@
 //! Presence: agents' states, as their sessions and managers set them.
 
+use crate::draft::Draft;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::state::{Shop, presence};
+use crate::state::Shop;
 use api::{PresenceCause, PresenceStatus};
-use record::entry::Command;
 use record::fact::Fact;
 
 impl Shop {
     pub fn decide_update_presence(
         &mut self,
         request: &record::UpdatePresence,
-        command: &Command,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
+        draft: &mut Draft,
     ) -> Result<api::PresenceAck, Refusal> {
         let update = request
             .update
@@ -27,20 +25,19 @@ impl Shop {
             session_id: request.session_id.clone(),
             awaiting: update.awaiting,
         };
-        self.change_presence(wanted, command, now, facts)?;
+        self.change_presence(wanted, draft)?;
         Ok(api::PresenceAck {
             update_id: update.update_id.clone(),
             status: None,
         })
     }
 
+    /// Returns the agent, whose presence is the answer.
     pub fn decide_set_presence(
         &mut self,
         request: &api::SetPresenceRequest,
-        command: &Command,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
-    ) -> Result<api::SetPresenceResponse, Refusal> {
+        draft: &mut Draft,
+    ) -> Result<u32, Refusal> {
         let wanted = record::PresenceChanged {
             agent_id: request.agent_id.clone(),
             status: request.status,
@@ -48,18 +45,13 @@ impl Shop {
             session_id: String::new(),
             awaiting: request.awaiting,
         };
-        let slot = self.change_presence(wanted, command, now, facts)?;
-        Ok(api::SetPresenceResponse {
-            presence: Some(presence(self.agent(slot))),
-        })
+        self.change_presence(wanted, draft)
     }
 
     fn change_presence(
         &mut self,
         wanted: record::PresenceChanged,
-        command: &Command,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
+        draft: &mut Draft,
     ) -> Result<u32, Refusal> {
         let slot = self
             .member(&wanted.agent_id)
@@ -70,18 +62,12 @@ impl Shop {
             && agent.cause == wanted.cause
             && (wanted.awaiting.is_none() || wanted.awaiting == agent.absolute_awaiting);
         if !same {
-            self.emit(Fact::PresenceChanged(wanted), command, now, facts);
+            self.emit(Fact::PresenceChanged(wanted), draft);
         }
         Ok(slot)
     }
 
-    pub fn decide_expire_session(
-        &mut self,
-        request: &record::ExpireSession,
-        command: &Command,
-        now: i64,
-        facts: &mut Vec<record::Fact>,
-    ) {
+    pub fn decide_expire_session(&mut self, request: &record::ExpireSession, draft: &mut Draft) {
         let of_session: Vec<u32> = self
             .members()
             .filter(|&slot| self.agent(slot).session_id == request.session_id)
@@ -100,7 +86,7 @@ impl Shop {
                 session_id: String::new(),
                 awaiting: None,
             };
-            self.emit(Fact::PresenceChanged(changed), command, now, facts);
+            self.emit(Fact::PresenceChanged(changed), draft);
         }
     }
 }

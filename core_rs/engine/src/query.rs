@@ -78,7 +78,7 @@ fn list_presence(shop: &Shop) -> Vec<u8> {
     api::ListPresenceResponse {
         agents: shop
             .members()
-            .map(|slot| presence(shop.agent(slot)))
+            .map(|slot| presence(shop.agent(slot), shop.last_now_ms))
             .collect(),
     }
     .encode_to_vec()

@@ -16,8 +16,12 @@ pub enum Reason {
     ShopNotFound,
     AgentNotFound,
     ConversationNotFound,
+    GroupNotFound,
+    NotAllowed,
+    ConversationClosed,
+    ReceiverUnavailable,
+    HopLimit,
     StaleEtag,
-    NotBuilt,
 }
 
 impl Reason {
@@ -30,8 +34,12 @@ impl Reason {
             Self::ShopNotFound => (5, "SHOP_NOT_FOUND", "unknown shop"),
             Self::AgentNotFound => (5, "AGENT_NOT_FOUND", "unknown agent"),
             Self::ConversationNotFound => (5, "CONVERSATION_NOT_FOUND", "never issued"),
+            Self::GroupNotFound => (5, "GROUP_NOT_FOUND", "unknown group"),
+            Self::NotAllowed => (7, "NOT_ALLOWED", ""),
+            Self::ConversationClosed => (9, "CONVERSATION_CLOSED", "already closed"),
+            Self::ReceiverUnavailable => (9, "RECEIVER_UNAVAILABLE", ""),
+            Self::HopLimit => (9, "HOP_LIMIT", "at most 10 hops"),
             Self::StaleEtag => (10, "STALE_ETAG", ""),
-            Self::NotBuilt => (12, "NOT_BUILT", "not supported yet"),
         }
     }
 }
@@ -55,14 +63,20 @@ impl Refusal {
         }
     }
 
-    /// A field that breaks a rule.
+    /// A reason that has several rules.
     #[cold]
-    pub fn invalid(field: impl Display, rule: impl Display) -> Self {
+    pub fn with_rule(reason: Reason, field: impl Display, rule: impl Display) -> Self {
         Self {
-            reason: Reason::InvalidField,
+            reason,
             field: field.to_string(),
             rule: rule.to_string(),
         }
+    }
+
+    /// A field that breaks a rule.
+    #[cold]
+    pub fn invalid(field: impl Display, rule: impl Display) -> Self {
+        Self::with_rule(Reason::InvalidField, field, rule)
     }
 
     /// Bytes that are no such message; `message` is its full name.

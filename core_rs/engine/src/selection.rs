@@ -14,13 +14,13 @@ const ONE: u128 = 1 << 64;
 pub struct Pool {
     /// Group indexes, sorted.
     pub groups: Box<[u32]>,
-    /// Picked from at least once; before that the pool has no state, only this place to keep it.
+    /// Picked from or charged at least once; before that the pool has no state, only this place to keep it.
     pub started: bool,
     pub virtual_time: u128,
     /// Agents of the groups, and members who are in them no more, by agent id.
     pub members: Vec<Member>,
-    /// How many agents of the groups are free now.
-    pub free: u32,
+    /// How many agents of the groups are available now.
+    pub available: u32,
     /// `W`: the sum of the stored weights of the available members.
     total: u128,
     eligible: BTreeSet<(u128, u32)>,
@@ -31,8 +31,8 @@ pub struct Pool {
 
 pub struct Member {
     pub agent: u32,
-    /// Whether the agent is free now, in one of the groups.
-    free: bool,
+    /// Whether the agent is available now, in one of the groups.
+    available_now: bool,
     /// Whether the place stands in `changed`.
     noted: bool,
     /// Was available at some pick; only then the rest means anything.
@@ -48,7 +48,7 @@ impl Member {
     pub const fn new(agent: u32) -> Self {
         Self {
             agent,
-            free: false,
+            available_now: false,
             noted: true,
             joined: false,
             available: false,
@@ -75,20 +75,20 @@ impl Member {
 }
 
 impl Pool {
-    /// A pool in the state of its last pick. `members` are sorted by agent id; `free` tells which of
-    /// their agents are in the groups and free now.
+    /// A pool in the state of its last pick. `members` are sorted by agent id; `is_available` tells
+    /// which of their agents are in the groups and available now.
     pub fn new(
         groups: Box<[u32]>,
         started: bool,
         virtual_time: u128,
         members: Vec<Member>,
-        is_free: impl Fn(u32) -> bool,
+        is_available: impl Fn(u32) -> bool,
     ) -> Self {
         let mut pool = Self {
             groups,
             started,
             virtual_time,
-            free: 0,
+            available: 0,
             total: 0,
             eligible: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -97,8 +97,8 @@ impl Pool {
         };
         for place in 0..pool.changed.len() {
             let member = &mut pool.members[place];
-            member.free = is_free(member.agent);
-            pool.free += u32::from(member.free);
+            member.available_now = is_available(member.agent);
+            pool.available += u32::from(member.available_now);
             if member.available {
                 pool.total += u128::from(member.weight);
                 pool.line_up(pool.changed[place]);
@@ -108,14 +108,14 @@ impl Pool {
     }
 
     /// Notes that the agent at this place may have changed.
-    pub fn note(&mut self, place: u32, free: bool) {
+    pub fn note(&mut self, place: u32, available: bool) {
         let member = &mut self.members[place as usize];
-        match (member.free, free) {
-            (false, true) => self.free += 1,
-            (true, false) => self.free -= 1,
+        match (member.available_now, available) {
+            (false, true) => self.available += 1,
+            (true, false) => self.available -= 1,
             _ => {}
         }
-        member.free = free;
+        member.available_now = available;
         if !member.noted {
             member.noted = true;
             self.changed.push(place);
@@ -129,8 +129,8 @@ impl Pool {
         while let Some(place) = self.changed.pop() {
             let member = &mut self.members[place as usize];
             member.noted = false;
-            let weight = agents[member.agent as usize].effective_weight;
-            match (member.available, member.free) {
+            let weight = agents[member.agent as usize].standing.effective_weight;
+            match (member.available, member.available_now) {
                 (false, false) => {}
                 (true, true) if member.weight == weight => {}
                 (true, true) => {
@@ -179,6 +179,18 @@ impl Pool {
             .min_by_key(|&place| (self.members[place as usize].turn_ends(), place))
     }
 
+    /// As `next`, among these places only: a narrowed pick. Looks at each of them.
+    pub fn next_among(&self, places: impl Iterator<Item = u32>) -> Option<u32> {
+        places
+            .filter(|&place| self.members[place as usize].available)
+            .min_by_key(|&place| {
+                let member = &self.members[place as usize];
+                // Those whose turn has come, first; of the others the least e moves V.
+                let wait = member.eligible_at.saturating_sub(self.virtual_time);
+                (wait, member.turn_ends(), place)
+            })
+    }
+
     /// Gives the member at this place its turn. The pool is up to date.
     pub fn pick(&mut self, place: u32) {
         let member = &self.members[place as usize];
@@ -187,6 +199,14 @@ impl Pool {
         }
         self.virtual_time = self.virtual_time.max(member.eligible_at);
         self.let_in();
+        self.charge(place);
+    }
+
+    /// Charges the member at this place for a turn it was not asked for. The pool is up to date.
+    pub fn charge(&mut self, place: u32) {
+        if !self.members[place as usize].available {
+            return;
+        }
         self.step_out(place);
         let member = &mut self.members[place as usize];
         member.eligible_at = member.turn_ends();

@@ -6,11 +6,14 @@ use prost::Message;
 
 use crate::RULES_VERSION;
 use crate::apply::PoolSeed;
+use crate::events::EventIds;
+use crate::inquiry;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::selection::Member;
 use crate::state::{
-    Contact, Conversation, Map, Remembered, Shop, Waiting, agent_state, still_remembered,
+    Contact, Conversation, Hops, Map, Remembered, Shop, Waiting, agent_state, still_remembered,
 };
+use crate::volume::Volume;
 
 impl Shop {
     /// Equal states give equal bytes.
@@ -31,8 +34,11 @@ impl Shop {
             contacts: self.contact_states(now),
             waiting: self.waiting_states(),
             requests: self.request_states(now),
-            events: self.event_states(now),
+            events: self.message_events.states(now),
             pools: self.pool_states(),
+            mixed: self.mixed_states(),
+            slot_releases_ms: self.slot_releases.iter().copied().collect(),
+            order_events: self.order_events.states(now),
         }
         .encode_to_vec()
     }
@@ -41,11 +47,19 @@ impl Shop {
         let state = |(&conversation, open): (&u64, &Conversation)| record::ConversationState {
             conversation,
             buyer_id: open.buyer.to_string(),
-            agent_id: self.agent(open.agent).id.to_string(),
+            agent_id: open
+                .agent
+                .map_or_else(String::new, |slot| self.agent(slot).id.to_string()),
             group_id: open.group.to_string(),
             opened_at_ms: open.opened_at_ms,
             last_activity_ms: open.last_activity_ms,
             awaiting: open.awaiting,
+            robot: open.agent.is_none(),
+            answered: open.answered,
+            reply_timeout_spent: open.reply_timeout_spent,
+            reply_hops: open.hops.reply,
+            transfer_hops: open.hops.transfer,
+            inquiry: inquiry::stored(&open.inquiry),
         };
         let mut states: Vec<_> = self.conversations.iter().map(state).collect();
         states.sort_unstable_by_key(|state| state.conversation);
@@ -76,10 +90,15 @@ impl Shop {
             .filter_map(|(id, buyer)| Some((id, buyer.waiting.as_ref()?)))
             .map(|(id, waiting)| record::WaitingState {
                 buyer_id: id.to_string(),
-                outcome: waiting.outcome,
+                outcome: waiting.outcome.into(),
                 agent_id: waiting.agent_id.clone(),
                 since_ms: waiting.since_ms,
                 decision: waiting.decision,
+                inquiry: inquiry::stored(&waiting.inquiry),
+                target_agent_id: waiting.target_agent_id.clone(),
+                target_group_id: waiting.target_group_id.clone(),
+                reply_hops: waiting.hops.reply,
+                transfer_hops: waiting.hops.transfer,
             })
             .collect();
         states.sort_unstable_by(|a, b| a.buyer_id.cmp(&b.buyer_id));
@@ -102,18 +121,12 @@ impl Shop {
         states
     }
 
-    fn event_states(&self, now: i64) -> Vec<record::EventState> {
-        let mut states: Vec<_> = self
-            .events
-            .iter()
-            .filter(|&(_, &at_ms)| still_remembered(at_ms, now))
-            .map(|(id, &at_ms)| record::EventState {
-                event_id: id.to_string(),
-                at_ms,
-            })
-            .collect();
-        states.sort_unstable_by(|a, b| a.event_id.cmp(&b.event_id));
-        states
+    fn mixed_states(&self) -> Vec<record::MixedState> {
+        let state = |(owner, &accumulator): (&String, &i32)| record::MixedState {
+            owner: owner.clone(),
+            accumulator,
+        };
+        self.mixed.iter().map(state).collect()
     }
 
     fn pool_states(&self) -> Vec<record::PoolState> {
@@ -191,9 +204,15 @@ impl Shop {
             agent.cause = state.cause;
             agent.session_id = state.session_id;
             agent.absolute_awaiting = state.absolute_awaiting;
+            agent.volume = Volume {
+                day: state.volume_day,
+                received_today: state.received_today,
+                hour: state.volume_hour,
+                received_this_hour: state.received_this_hour,
+            };
         }
         for state in snapshot.conversations {
-            shop.load_conversation(&state);
+            shop.load_conversation(state);
         }
         for state in snapshot.contacts {
             let agent = shop.intern(&state.agent_id);
@@ -204,15 +223,28 @@ impl Shop {
             };
             shop.set_contact(&state.buyer_id, contact);
         }
+        let mut waiting = Vec::new();
         for state in snapshot.waiting {
-            let key = shop.buyer_key(&state.buyer_id);
-            shop.buyers.entry(key).or_default().waiting = Some(Waiting {
-                outcome: state.outcome,
+            let buyer = shop.buyer_key(&state.buyer_id);
+            waiting.push(buyer.clone());
+            shop.buyers.entry(buyer).or_default().waiting = Some(Waiting {
+                outcome: state.outcome(),
                 agent_id: state.agent_id,
                 since_ms: state.since_ms,
                 decision: state.decision,
+                inquiry: inquiry::kept(state.inquiry),
+                target_agent_id: state.target_agent_id,
+                target_group_id: state.target_group_id,
+                hops: Hops {
+                    reply: state.reply_hops,
+                    transfer: state.transfer_hops,
+                },
             });
         }
+        for state in snapshot.mixed {
+            shop.mixed.insert(state.owner, state.accumulator);
+        }
+        shop.slot_releases = snapshot.slot_releases_ms.into();
         for state in snapshot.requests {
             let id: Arc<str> = state.request_id.into();
             let digest = state
@@ -228,11 +260,9 @@ impl Shop {
             shop.requests.insert(id.clone(), request);
             shop.request_queue.push_back((at_ms, id));
         }
-        for state in snapshot.events {
-            shop.remember_event(&state.event_id, state.at_ms);
-        }
+        shop.message_events = EventIds::load(snapshot.events);
+        shop.order_events = EventIds::load(snapshot.order_events);
         shop.request_queue.make_contiguous().sort_unstable();
-        shop.event_queue.make_contiguous().sort_unstable();
         shop.contact_queue.make_contiguous().sort_unstable();
 
         let groups: Map<&str, u32> = document
@@ -266,14 +296,19 @@ impl Shop {
             });
         }
         shop.install(document, seeds);
+        for buyer in waiting {
+            shop.line_up(&buyer);
+        }
         Ok(shop)
     }
 
-    fn load_conversation(&mut self, state: &record::ConversationState) {
-        let slot = self.intern(&state.agent_id);
-        let agent = self.agent_mut(slot);
-        agent.open += 1;
-        agent.derived_awaiting += u32::from(state.awaiting);
+    fn load_conversation(&mut self, state: record::ConversationState) {
+        let slot = (!state.robot).then(|| self.intern(&state.agent_id));
+        if let Some(slot) = slot {
+            let agent = self.agent_mut(slot);
+            agent.open += 1;
+            agent.derived_awaiting += u32::from(state.awaiting);
+        }
         let buyer = self.buyer_key(&state.buyer_id);
         self.buyers.entry(buyer.clone()).or_default().open = Some(state.conversation);
         let open = Conversation {
@@ -283,6 +318,13 @@ impl Shop {
             opened_at_ms: state.opened_at_ms,
             last_activity_ms: state.last_activity_ms,
             awaiting: state.awaiting,
+            answered: state.answered,
+            reply_timeout_spent: state.reply_timeout_spent,
+            inquiry: inquiry::kept(state.inquiry),
+            hops: Hops {
+                reply: state.reply_hops,
+                transfer: state.transfer_hops,
+            },
         };
         self.conversations.insert(state.conversation, open);
         self.watch_idle(state.last_activity_ms, state.conversation);

@@ -4,14 +4,18 @@
 //! the agent leaves the document, and never reaches a reply, a log entry or a snapshot.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::config::Lookup;
+use crate::events::EventIds;
+use crate::inquiry::Kept;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::selection::Pool;
-use api::PresenceStatus;
+use crate::volume::{Limits, Volume};
+use crate::waiting::Lines;
+use api::{Outcome, PresenceStatus};
 
 pub type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 pub type Set<K> = std::collections::HashSet<K, foldhash::fast::RandomState>;
@@ -30,16 +34,24 @@ pub struct Shop {
     pub last_decision: u64,
     pub last_conversation: u64,
     pub clamped_timestamps: u64,
+    /// Accumulators of mixed mode above 0, by owner: "" the shop, else a group's id.
+    pub mixed: BTreeMap<String, i32>,
+    /// When conversations last ended and freed a slot; the last 21.
+    pub slot_releases: VecDeque<i64>,
 
     pub agents: Vec<Agent>,
     pub slots: Map<Arc<str>, u32>,
     pub lookup: Lookup,
     /// How many agents that take part are ONLINE.
     pub online: u32,
+    /// Agents, also those who take no part, who are ONLINE and below the pool's threshold.
+    pub ready: BTreeSet<u32>,
 
     pub buyers: Map<Arc<str>, Buyer>,
     /// Open ones only.
     pub conversations: Map<u64, Conversation>,
+    /// The conversation that closed last: the next fact may move its buyer on.
+    pub closed_last: Option<(u64, Conversation)>,
     /// The buyer whose contact was in this conversation.
     pub contact_buyers: Map<u64, Arc<str>>,
     /// Each buyer who has a contact once, about in the order the contacts run out.
@@ -47,16 +59,25 @@ pub struct Shop {
 
     pub requests: Map<Arc<str>, Remembered>,
     pub request_queue: VecDeque<(i64, Arc<str>)>,
-    pub events: Map<Arc<str>, i64>,
-    pub event_queue: VecDeque<(i64, Arc<str>)>,
+    pub message_events: EventIds,
+    pub order_events: EventIds,
 
     pub pools: Vec<Pool>,
     pub pools_by_groups: Map<Box<[u32]>, u32>,
     /// The pool of all groups.
     pub pool_of_all: u32,
 
+    /// The queue and the pool.
+    pub lines: Lines,
+    /// What has changed since settling last looked.
+    pub unsettled: Unsettled,
+
     /// (last activity when put here, conversation): see `due`.
     pub idle: BinaryHeap<Reverse<(i64, u64)>>,
+    /// (opened at, conversation) of those that may time out unanswered; empty while that is off.
+    pub unanswered: BinaryHeap<Reverse<(i64, u64)>>,
+    /// (when, agent id) of the agents at volume.
+    pub volume_resets: BTreeSet<(i64, Arc<str>)>,
     /// The time under which the engine's own queue holds this shop.
     pub scheduled: Option<i64>,
 }
@@ -67,6 +88,7 @@ pub struct Agent {
     pub doc_index: u32,
     pub weight: i64,
     pub cap: i64,
+    pub limits: Limits,
     /// Indexes of the groups that have the agent, by (priority, id).
     pub groups: Vec<u32>,
 
@@ -79,12 +101,32 @@ pub struct Agent {
     /// Open conversations, and how many of them are awaiting.
     pub open: u32,
     pub derived_awaiting: u32,
+    pub volume: Volume,
 
-    /// May take a new buyer now: ONLINE, weight above 0, below the cap.
-    pub free: bool,
-    pub effective_weight: u64,
+    pub standing: Standing,
     /// (pool, place in it) of every pool one of the agent's groups is in, by pool.
     pub pools: Vec<(u32, u32)>,
+}
+
+/// What follows from an agent's state as it is now.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// May take a new buyer: ONLINE, weight above 0, below the cap, not at volume.
+    pub available: bool,
+    pub effective_weight: u64,
+    /// ONLINE, and awaiting so few that the pool may give another buyer.
+    pub ready: bool,
+    /// When an agent at volume starts again.
+    pub volume_resets_at_ms: Option<i64>,
+}
+
+/// Why somebody who waits may be taken now who could not be before.
+#[derive(Clone, Copy, Default)]
+pub struct Unsettled {
+    /// An agent became available or ready, or a buyer waits for a group.
+    pub load: bool,
+    /// Presence, a contact of somebody who waits, or the configuration: anything may be possible.
+    pub anything: bool,
 }
 
 /// What is known of a buyer; gone when all three are.
@@ -103,19 +145,37 @@ pub struct Contact {
 }
 
 pub struct Waiting {
-    pub outcome: i32,
+    pub outcome: Outcome,
     pub agent_id: String,
     pub since_ms: i64,
     pub decision: u64,
+    pub inquiry: Kept,
+    /// A transfer that waits for this agent only, or
+    pub target_agent_id: String,
+    /// for this group only.
+    pub target_group_id: String,
+    pub hops: Hops,
 }
 
 pub struct Conversation {
     pub buyer: Arc<str>,
-    pub agent: u32,
+    /// None: the robot's.
+    pub agent: Option<u32>,
     pub group: Arc<str>,
     pub opened_at_ms: i64,
     pub last_activity_ms: i64,
     pub awaiting: bool,
+    pub answered: bool,
+    pub reply_timeout_spent: bool,
+    pub inquiry: Kept,
+    pub hops: Hops,
+}
+
+/// How often the buyer was moved along the chain of conversations before.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hops {
+    pub reply: u32,
+    pub transfer: u32,
 }
 
 pub struct Remembered {
@@ -131,6 +191,7 @@ impl Agent {
             doc_index: ABSENT,
             weight: 0,
             cap: 0,
+            limits: Limits::default(),
             groups: Vec::new(),
             status: PresenceStatus::Offline,
             since_ms: 0,
@@ -139,19 +200,26 @@ impl Agent {
             absolute_awaiting: None,
             open: 0,
             derived_awaiting: 0,
-            free: false,
-            effective_weight: 0,
+            volume: Volume::default(),
+            standing: Standing::default(),
             pools: Vec::new(),
         }
     }
 
-    /// As an agent starts: OFFLINE since `now`, cause unspecified.
-    pub fn reset_presence(&mut self, now: i64) {
+    /// As an agent starts: OFFLINE since `now`, cause unspecified, nobody received.
+    pub fn reset(&mut self, now: i64) {
+        self.volume = Volume::default();
         self.status = PresenceStatus::Offline;
         self.since_ms = now;
         self.cause = 0;
         self.session_id.clear();
         self.absolute_awaiting = None;
+    }
+
+    /// The agent's place in a pool that one of the agent's groups is in.
+    pub fn place_in(&self, pool: u32) -> Option<u32> {
+        let at = self.pools.binary_search_by_key(&pool, |entry| entry.0);
+        at.ok().map(|at| self.pools[at].1)
     }
 
     pub const fn in_document(&self) -> bool {
@@ -162,7 +230,7 @@ impl Agent {
         self.doc_index = ABSENT;
         self.groups.clear();
         self.pools.clear();
-        self.free = false;
+        self.standing = Standing::default();
     }
 
     /// In the document and in at least one group.
@@ -179,12 +247,18 @@ impl Agent {
             .map_or(self.derived_awaiting.into(), i64::from)
     }
 
-    /// Whether the agent may take a new buyer, and the effective weight, from the state as it is.
-    pub fn standing(&self, lookup: &Lookup) -> (bool, u64) {
-        let free = self.in_document()
+    /// What follows from the state as it is, under this configuration.
+    pub fn assess(&self, lookup: &Lookup) -> Standing {
+        let volume_resets_at_ms = if self.in_document() {
+            self.volume.resets_at_ms(self.limits)
+        } else {
+            None
+        };
+        let available = self.in_document()
             && self.is_online()
             && self.weight > 0
-            && (self.cap == 0 || i64::from(self.open) < self.cap);
+            && (self.cap == 0 || i64::from(self.open) < self.cap)
+            && volume_resets_at_ms.is_none();
         let weight = if lookup.even {
             self.weight.min(1)
         } else {
@@ -197,7 +271,19 @@ impl Agent {
         } else {
             (full * (lookup.busy_threshold + 1) / (awaiting + 1)).max(1)
         };
-        (free, effective.unsigned_abs())
+        Standing {
+            available,
+            effective_weight: effective.unsigned_abs(),
+            ready: self.is_online() && awaiting < lookup.busy_threshold.max(1),
+            volume_resets_at_ms,
+        }
+    }
+}
+
+impl Conversation {
+    /// Whether a reply timeout can still come.
+    pub fn may_time_out(&self) -> bool {
+        self.agent.is_some() && !self.answered && !self.reply_timeout_spent
     }
 }
 
@@ -210,22 +296,30 @@ impl Shop {
             last_decision: 0,
             last_conversation: 0,
             clamped_timestamps: 0,
+            mixed: BTreeMap::new(),
+            slot_releases: VecDeque::new(),
             agents: Vec::new(),
             slots: Map::default(),
             lookup: Lookup::default(),
             online: 0,
+            ready: BTreeSet::new(),
             buyers: Map::default(),
             conversations: Map::default(),
+            closed_last: None,
             contact_buyers: Map::default(),
             contact_queue: VecDeque::new(),
             requests: Map::default(),
             request_queue: VecDeque::new(),
-            events: Map::default(),
-            event_queue: VecDeque::new(),
+            message_events: EventIds::default(),
+            order_events: EventIds::default(),
             pools: Vec::new(),
             pools_by_groups: Map::default(),
             pool_of_all: 0,
+            lines: Lines::default(),
+            unsettled: Unsettled::default(),
             idle: BinaryHeap::new(),
+            unanswered: BinaryHeap::new(),
+            volume_resets: BTreeSet::new(),
             scheduled: None,
         }
     }
@@ -299,10 +393,15 @@ impl Shop {
             .filter(|request| still_remembered(request.at_ms, now))
     }
 
-    pub fn knows_event(&self, event_id: &str, now: i64) -> bool {
-        self.events
-            .get(event_id)
-            .is_some_and(|&at_ms| still_remembered(at_ms, now))
+    /// The buyer's open conversation, if it is the robot's.
+    pub fn robot_conversation(&self, buyer_id: &str) -> Option<u64> {
+        let number = self.buyers.get(buyer_id)?.open?;
+        let open = self.conversations.get(&number)?;
+        open.agent.is_none().then_some(number)
+    }
+
+    pub fn waiting(&self, buyer_id: &str) -> Option<&Waiting> {
+        self.buyers.get(buyer_id)?.waiting.as_ref()
     }
 }
 
@@ -311,9 +410,12 @@ pub fn still_remembered(at_ms: i64, now: i64) -> bool {
     now.saturating_sub(at_ms) <= REMEMBERED_MS
 }
 
-/// An agent's presence as the API shows it.
-pub fn presence(agent: &Agent) -> api::AgentPresence {
+/// An agent's presence at `now` as the API shows it.
+pub fn presence(agent: &Agent, now: i64) -> api::AgentPresence {
+    let (received_today, received_this_hour) = agent.volume.at(now);
     api::AgentPresence {
+        received_today,
+        received_this_hour,
         agent_id: agent.id.to_string(),
         status: agent.status.into(),
         since_ms: agent.since_ms,
@@ -321,7 +423,7 @@ pub fn presence(agent: &Agent) -> api::AgentPresence {
         session_id: agent.session_id.clone(),
         awaiting: i32::try_from(agent.awaiting()).unwrap_or(i32::MAX),
         open_conversations: i32::try_from(agent.open).unwrap_or(i32::MAX),
-        effective_weight: i64::try_from(agent.effective_weight).unwrap_or(i64::MAX),
+        effective_weight: i64::try_from(agent.standing.effective_weight).unwrap_or(i64::MAX),
     }
 }
 
@@ -334,5 +436,9 @@ pub fn agent_state(agent: &Agent) -> record::AgentState {
         cause: agent.cause,
         session_id: agent.session_id.clone(),
         absolute_awaiting: agent.absolute_awaiting,
+        volume_day: agent.volume.day,
+        received_today: agent.volume.received_today,
+        volume_hour: agent.volume.hour,
+        received_this_hour: agent.volume.received_this_hour,
     }
 }

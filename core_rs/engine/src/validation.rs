@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
+use crate::permission::MANAGE;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 use crate::state::{Map, Set};
 use record::entry::Command;
 
@@ -14,7 +15,7 @@ const DAY_MS: i64 = 86_400_000;
 const NINETY_DAYS_MS: i64 = 90 * DAY_MS;
 const MILLION: i64 = 1_000_000;
 /// The greatest integer every JSON reader keeps exactly.
-const LATEST_MS: i64 = 9_007_199_254_740_991;
+const GREATEST: i64 = 9_007_199_254_740_991;
 
 /// The first broken rule of a command, if any.
 pub fn command(command: &Command) -> Valid {
@@ -25,7 +26,14 @@ pub fn command(command: &Command) -> Valid {
             id(&request.conversation_id, "conversation_id")?;
             optional_id(&request.request_id, "request_id")
         }
+        Command::Transfer(request) => transfer(request),
+        Command::CancelInquiry(request) => {
+            id(&request.shop_id, "shop_id")?;
+            id(&request.buyer_id, "buyer_id")?;
+            optional_id(&request.request_id, "request_id")
+        }
         Command::Message(event) => message(event),
+        Command::Order(event) => order(event),
         Command::UpdatePresence(request) => {
             id(&request.session_id, "session_id")?;
             let Some(update) = &request.update else {
@@ -84,7 +92,31 @@ fn message(event: &api::MessageEvent) -> Valid {
     }
     required::<api::Sender>(event.sender, "sender")?;
     optional_id(&event.agent_id, "agent_id")?;
-    within(event.sent_at_ms, 0, LATEST_MS, "sent_at_ms")?;
+    within(event.sent_at_ms, 0, GREATEST, "sent_at_ms")?;
+    optional_id(&event.event_id, "event_id")
+}
+
+fn transfer(request: &api::TransferRequest) -> Valid {
+    use api::transfer_request::Target;
+    id(&request.shop_id, "shop_id")?;
+    id(&request.conversation_id, "conversation_id")?;
+    optional_id(&request.request_id, "request_id")?;
+    match &request.target {
+        Some(Target::AgentId(agent_id)) => id(agent_id, "agent_id")?,
+        Some(Target::GroupId(group_id)) => id(group_id, "group_id")?,
+        None => return Err(Refusal::invalid("agent_id", "required")),
+    }
+    no_longer(&request.reason, 1024, "reason")
+}
+
+fn order(event: &api::OrderEvent) -> Valid {
+    id(&event.shop_id, "shop_id")?;
+    id(&event.buyer_id, "buyer_id")?;
+    id(&event.order_id, "order_id")?;
+    required::<api::OrderEventType>(event.r#type, "type")?;
+    within(event.amount_cents, 0, GREATEST, "amount_cents")?;
+    within(event.items, 0, 1000 * MILLION, "items")?;
+    within(event.occurred_at_ms, 0, GREATEST, "occurred_at_ms")?;
     optional_id(&event.event_id, "event_id")
 }
 
@@ -132,6 +164,33 @@ fn shop(shop: &api::Shop) -> Valid {
             ));
         }
     }
+    fits_together(shop)
+}
+
+/// What no part of the document can tell alone.
+fn fits_together(shop: &api::Shop) -> Valid {
+    use api::OfflineTarget::{Owner, Proxy};
+    let settings = shop.settings.as_ref();
+    let left_message = settings.is_some_and(|s| matches!(s.offline_target(), Proxy | Owner));
+    if left_message && settings.is_some_and(|s| !s.robot_id.is_empty()) {
+        let field = SettingName("offline_target");
+        return Err(Refusal::invalid(field, "not while a robot is configured"));
+    }
+    let may_fill =
+        |agent: &api::Agent| agent.cap > 0 || agent.daily_limit > 0 || agent.hourly_limit > 0;
+    if shop.agents.iter().any(may_fill) {
+        return Ok(());
+    }
+    let rule = "needs an agent with a cap or a volume";
+    if settings.is_some_and(|s| s.queue_limit > 0) {
+        return Err(Refusal::invalid(SettingName("queue_limit"), rule));
+    }
+    for (i, group) in shop.groups.iter().enumerate() {
+        if group.when_unavailable() == api::UnavailablePolicy::Queue {
+            let field = format_args!("shop.groups[{i}].when_unavailable");
+            return Err(Refusal::invalid(field, rule));
+        }
+    }
     Ok(())
 }
 
@@ -151,7 +210,6 @@ fn settings(settings: &api::ShopSettings) -> Valid {
         NINETY_DAYS_MS,
         at("sticky_suspended_window_ms"),
     )?;
-    built(!settings.charge_sticky, at("charge_sticky"))?;
     let mut named = Set::default();
     for (i, &dimension) in settings.binding_precedence.iter().enumerate() {
         let field = format_args!("shop.settings.binding_precedence[{i}]");
@@ -159,22 +217,12 @@ fn settings(settings: &api::ShopSettings) -> Valid {
         once(&mut named, dimension, field)?;
     }
     known::<api::ReceptionMode>(settings.reception_mode, at("reception_mode"))?;
-    built(
-        settings.reception_mode <= api::ReceptionMode::HumanFirst as i32,
-        at("reception_mode"),
-    )?;
     known::<api::ReceptionScope>(settings.reception_scope, at("reception_scope"))?;
-    built(
-        settings.reception_scope != api::ReceptionScope::Group as i32,
-        at("reception_scope"),
-    )?;
     optional_id(&settings.robot_id, at("robot_id"))?;
-    built(settings.robot_id.is_empty(), at("robot_id"))?;
     within(settings.robot_percent, 0, 100, at("robot_percent"))?;
     known::<api::OfflineTarget>(settings.offline_target, at("offline_target"))?;
     optional_id(&settings.proxy_agent_id, at("proxy_agent_id"))?;
     within(settings.queue_limit, 0, MILLION, at("queue_limit"))?;
-    built(settings.queue_limit == 0, at("queue_limit"))?;
     within(
         settings.queue_timeout_ms(),
         0,
@@ -187,7 +235,6 @@ fn settings(settings: &api::ShopSettings) -> Valid {
         NINETY_DAYS_MS,
         at("reply_timeout_ms"),
     )?;
-    built(settings.reply_timeout_ms == 0, at("reply_timeout_ms"))?;
     within(settings.max_hops(), 0, 10, at("max_hops"))?;
     within(
         settings.idle_close_ms(),
@@ -247,13 +294,24 @@ fn agents(agents: &[api::Agent]) -> Result<Set<&str>, Refusal> {
         within(agent.cap, 0, MILLION, format_args!("shop.agents[{i}].cap"))?;
         let daily = format_args!("shop.agents[{i}].daily_limit");
         within(agent.daily_limit, 0, MILLION, daily)?;
-        built(agent.daily_limit == 0, daily)?;
         let hourly = format_args!("shop.agents[{i}].hourly_limit");
         within(agent.hourly_limit, 0, MILLION, hourly)?;
-        built(agent.hourly_limit == 0, hourly)?;
+        permissions(&agent.permissions, i)?;
         once(&mut named, agent.agent_id.as_str(), agent_id)?;
     }
     Ok(named)
+}
+
+fn permissions(permissions: &[String], i: usize) -> Valid {
+    let mut named = Set::default();
+    for (j, permission) in permissions.iter().enumerate() {
+        let field = format_args!("shop.agents[{i}].permissions[{j}]");
+        if permission != MANAGE {
+            return Err(Refusal::invalid(field, "unknown value"));
+        }
+        once(&mut named, permission.as_str(), field)?;
+    }
+    Ok(())
 }
 
 fn groups(groups: &[api::Group], agents: &Set<&str>) -> Valid {
@@ -294,16 +352,8 @@ fn groups(groups: &[api::Group], agents: &Set<&str>) -> Valid {
         }
         let policy = format_args!("shop.groups[{i}].when_unavailable");
         known::<api::UnavailablePolicy>(group.when_unavailable, policy)?;
-        built(
-            group.when_unavailable <= api::UnavailablePolicy::Spill as i32,
-            policy,
-        )?;
         let mode = format_args!("shop.groups[{i}].reception_mode");
         known::<api::ReceptionMode>(group.reception_mode, mode)?;
-        built(
-            group.reception_mode <= api::ReceptionMode::HumanFirst as i32,
-            mode,
-        )?;
         within(
             group.robot_percent,
             0,
@@ -365,16 +415,19 @@ fn text(value: &str, field: impl Display) -> Valid {
 }
 
 fn short(value: &str, longest: usize, field: impl Display) -> Valid {
-    if value.len() > longest {
-        return Err(Refusal::invalid(
-            field,
-            format_args!("at most {longest} bytes"),
-        ));
-    }
+    no_longer(value, longest, &field)?;
     if value.chars().any(char::is_control) {
         return Err(Refusal::invalid(field, "no control characters"));
     }
     Ok(())
+}
+
+fn no_longer(value: &str, longest: usize, field: impl Display) -> Valid {
+    if value.len() <= longest {
+        return Ok(());
+    }
+    let rule = format_args!("at most {longest} bytes");
+    Err(Refusal::invalid(field, rule))
 }
 
 /// A number's range, both ends included.
@@ -427,11 +480,4 @@ fn once<T: std::hash::Hash + Eq>(named: &mut Set<T>, value: T, field: impl Displ
         return Ok(());
     }
     Err(Refusal::invalid(field, "named twice"))
-}
-
-fn built(yes: bool, field: impl Display) -> Valid {
-    if yes {
-        return Ok(());
-    }
-    Err(Refusal::of(Reason::NotBuilt, field))
 }

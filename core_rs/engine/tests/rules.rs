@@ -411,10 +411,17 @@ fn the_first_broken_rule_is_reported() {
         ..Default::default()
     });
     let refusal = apply(&bad);
-    assert_eq!(refusal.code, 12);
     assert_eq!(
-        refusal.message,
-        "shop.settings.queue_limit: not supported yet"
+        refusal,
+        invalid("shop.groups[0].agent_ids[2]", "names an unknown agent")
+    );
+    bad.groups[0].agent_ids.pop();
+    assert_eq!(
+        apply(&bad),
+        invalid(
+            "shop.settings.queue_limit",
+            "needs an agent with a cap or a volume"
+        )
     );
     let mut stale = shop(&[("a", 5)]);
     stale.etag = "7".into();
@@ -521,7 +528,7 @@ fn calls_that_make_no_sense_are_errors() {
     assert!(Engine::new(65_537).is_err());
     let mut engine = one_agent().engine;
     let mut log = Vec::new();
-    for kind in [0, 3, 13, -1, 1 << 40] {
+    for kind in [0, 3, 16, -1, 1 << 40] {
         assert!(engine.decide(kind, b"", NOW, "", &mut log).is_err());
     }
     assert!(engine.query(0, b"").is_err());

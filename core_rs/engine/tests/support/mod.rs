@@ -15,6 +15,8 @@ pub struct Desk {
     pub engine: Engine,
     /// Every entry so far.
     pub log: Vec<u8>,
+    /// Who sends the commands; empty: the operator.
+    pub actor: String,
 }
 
 /// What a refused request is told.
@@ -31,6 +33,7 @@ impl Desk {
         Self {
             engine: Engine::new(64).unwrap(),
             log: Vec::new(),
+            actor: String::new(),
         }
     }
 
@@ -47,7 +50,7 @@ impl Desk {
     pub fn raw(&mut self, kind: CommandKind, request: &[u8], now: i64) -> (i32, Vec<u8>) {
         let answer = self
             .engine
-            .decide(kind as i64, request, now, "boss", &mut self.log)
+            .decide(kind as i64, request, now, &self.actor, &mut self.log)
             .unwrap();
         (answer.code, answer.reply)
     }

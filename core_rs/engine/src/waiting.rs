@@ -1,0 +1,207 @@
+//! The lines of those who wait: the queue, the pool, and who waits for which agent.
+//!
+//! Derived from the waiting entries, the contacts and the configuration. Only applying facts changes
+//! them; settling reads them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::inquiry::{Asked, Kept};
+use crate::proto::fenliu::v1 as api;
+use crate::state::{Map, Shop, Waiting};
+use crate::steps::Scope;
+use api::Outcome;
+
+#[derive(Default)]
+pub struct Lines {
+    /// QUEUED entries, next one first.
+    pub queue: VecDeque<Place>,
+    /// POOLED entries and messages left to a group, oldest first.
+    pub pool: VecDeque<Place>,
+    /// QUEUED entries by (since, decision).
+    pub queued_since: BTreeMap<(i64, u64), Arc<str>>,
+    /// By agent: the pool's entries that this agent alone may take, or whose recent contact it is.
+    pub wanted: Map<u32, BTreeMap<(i64, u64), Arc<str>>>,
+    /// Entries that the same agents may take; numbers stay while anybody waits.
+    pub classes: Vec<Arc<Class>>,
+    class_numbers: Map<Arc<Class>, u32>,
+}
+
+/// An entry in its line.
+#[derive(Clone)]
+pub struct Place {
+    order: Order,
+    pub buyer: Arc<str>,
+    pub class: u32,
+    /// The dedicated agent, unless the entry waits for a group.
+    pub dedicated: Option<u32>,
+}
+
+/// (priority falling, since, decision); in the pool all have one priority.
+pub type Order = (Reverse<i32>, i64, u64);
+
+/// What steps 5, 7 and 8 make of an entry, apart from who is available.
+#[derive(PartialEq, Eq, Hash)]
+pub struct Class {
+    pub scope: Scope,
+    /// Slots, sorted.
+    pub excluded: Vec<u32>,
+}
+
+impl Lines {
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.pool.is_empty() && self.wanted.is_empty()
+    }
+
+    /// The place in the queue, from 1, of an entry that is or would be there.
+    pub fn queue_position(&self, order: Order) -> usize {
+        self.queue.partition_point(|place| place.order < order) + 1
+    }
+
+    fn class_number(&mut self, class: Class) -> u32 {
+        if let Some(&number) = self.class_numbers.get(&class) {
+            return number;
+        }
+        let number = u32::try_from(self.classes.len()).expect("fewer than 2^32 classes in a shop");
+        let class = Arc::new(class);
+        self.classes.push(class.clone());
+        self.class_numbers.insert(class, number);
+        number
+    }
+
+    fn want(&mut self, agent: u32, key: (i64, u64), buyer: Arc<str>) {
+        self.wanted.entry(agent).or_default().insert(key, buyer);
+    }
+
+    fn want_no_more(&mut self, agent: u32, key: (i64, u64)) {
+        if let Some(entries) = self.wanted.get_mut(&agent) {
+            entries.remove(&key);
+            if entries.is_empty() {
+                self.wanted.remove(&agent);
+            }
+        }
+    }
+}
+
+impl Waiting {
+    pub fn order(&self) -> Order {
+        let priority = match (self.outcome, &self.inquiry) {
+            (Outcome::Queued, Some(inquiry)) => inquiry.priority,
+            _ => 0,
+        };
+        (Reverse(priority), self.since_ms, self.decision)
+    }
+}
+
+fn insert(line: &mut VecDeque<Place>, place: Place) {
+    let at = line.partition_point(|other| other.order < place.order);
+    line.insert(at, place);
+}
+
+fn remove(line: &mut VecDeque<Place>, order: Order) {
+    if let Ok(at) = line.binary_search_by_key(&order, |place| place.order) {
+        line.remove(at);
+    }
+}
+
+impl Shop {
+    /// Puts the buyer's waiting entry, as it is now, in its lines.
+    pub fn line_up(&mut self, buyer: &Arc<str>) {
+        let Some(known) = self.buyers.get(buyer) else {
+            return;
+        };
+        let contact = known.contact.map(|contact| contact.agent);
+        let Some(waiting) = &known.waiting else {
+            return;
+        };
+        let key = (waiting.since_ms, waiting.decision);
+        let order = waiting.order();
+        let inquiry = waiting.inquiry.clone();
+        let for_agent = waiting.target_agent_id.clone();
+        let for_group = waiting.target_group_id.clone();
+        match waiting.outcome {
+            Outcome::Queued => {
+                let place = self.place(order, buyer, &inquiry, "");
+                insert(&mut self.lines.queue, place);
+                self.lines.queued_since.insert(key, buyer.clone());
+            }
+            Outcome::LeftMessage if !for_agent.is_empty() => {
+                let agent = self.intern(&for_agent);
+                self.lines.want(agent, key, buyer.clone());
+            }
+            Outcome::LeftMessage if for_group.is_empty() => {}
+            _ => {
+                let place = self.place(order, buyer, &inquiry, &for_group);
+                insert(&mut self.lines.pool, place);
+                if for_group.is_empty()
+                    && let Some(agent) = contact
+                {
+                    self.lines.want(agent, key, buyer.clone());
+                }
+            }
+        }
+    }
+
+    /// Takes the buyer's waiting entry out of its lines: before it, or the contact, changes.
+    pub fn step_out(&mut self, buyer: &str) {
+        let Some(known) = self.buyers.get(buyer) else {
+            return;
+        };
+        let Some(waiting) = &known.waiting else {
+            return;
+        };
+        let key = (waiting.since_ms, waiting.decision);
+        let order = waiting.order();
+        let lines = &mut self.lines;
+        if waiting.outcome == Outcome::Queued {
+            remove(&mut lines.queue, order);
+            lines.queued_since.remove(&key);
+        } else {
+            remove(&mut lines.pool, order);
+        }
+        for agent in [
+            known.contact.map(|contact| contact.agent),
+            self.slots.get(waiting.target_agent_id.as_str()).copied(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            lines.want_no_more(agent, key);
+        }
+        if lines.is_empty() {
+            lines.classes.clear();
+            lines.class_numbers.clear();
+        }
+    }
+
+    /// An entry's place; `for_group` names the only group it waits for, if it does.
+    fn place(&mut self, order: Order, buyer: &Arc<str>, inquiry: &Kept, for_group: &str) -> Place {
+        let asked = Asked::from(inquiry);
+        let (scope, dedicated) = match self.lookup.group_indexes.get(for_group) {
+            Some(&group) => (self.scope_of(group), None),
+            None => (
+                self.matched(&asked).scope,
+                self.dedicated_slot(buyer, &asked),
+            ),
+        };
+        let excluded = self.excluded(asked.exclude_agent_ids);
+        Place {
+            order,
+            buyer: buyer.clone(),
+            class: self.lines.class_number(Class { scope, excluded }),
+            dedicated,
+        }
+    }
+
+    /// Puts everybody in line anew, under another configuration.
+    pub fn line_up_anew(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        let wanted = lines.wanted.into_values().flat_map(BTreeMap::into_values);
+        let places = lines.queue.into_iter().chain(lines.pool);
+        let buyers: BTreeSet<Arc<str>> = places.map(|place| place.buyer).chain(wanted).collect();
+        for buyer in buyers {
+            self.line_up(&buyer);
+        }
+    }
+}
