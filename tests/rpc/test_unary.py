@@ -12,7 +12,7 @@ import pytest
 from fenliu.rpc.methods import SERVICES
 from fenliu.rpc.unary import BATCHES, COMMANDS, QUERIES
 from fenliu.v1 import dispatch_pb2, operator_pb2, presence_pb2, shop_pb2, types_pb2
-from support.calls import ONLINE, Caller, demo_shop
+from support.calls import OFFLINE, ONLINE, Caller, demo_shop
 
 Route = dispatch_pb2.RouteRequest
 
@@ -98,6 +98,34 @@ BAD_REQUESTS = [
         "at most 4096 elements",
     ),
     (
+        "DispatchService/ReportOrders",
+        dispatch_pb2.ReportOrdersRequest(orders=[dispatch_pb2.OrderEvent()] * 4097),
+        "INVALID_FIELD",
+        "orders",
+        "at most 4096 elements",
+    ),
+    (
+        "DispatchService/ReportOrders",
+        b"\xff\xff",
+        "MALFORMED_MESSAGE",
+        None,
+        "not a fenliu.v1.ReportOrdersRequest",
+    ),
+    (
+        "DispatchService/CancelInquiry",
+        dispatch_pb2.CancelInquiryRequest(shop_id="demo"),
+        "INVALID_FIELD",
+        "buyer_id",
+        "required",
+    ),
+    (
+        "DispatchService/Transfer",
+        dispatch_pb2.TransferRequest(shop_id="demo", conversation_id="c1"),
+        "INVALID_FIELD",
+        "agent_id",
+        "required",
+    ),
+    (
         "ShopService/SetWeights",
         shop_pb2.SetWeightsRequest(
             shop_id="demo", weights=[shop_pb2.AgentWeight(agent_id="a", weight=101)]
@@ -157,6 +185,18 @@ UNKNOWN = [
         dispatch_pb2.CloseConversationRequest(shop_id="demo", conversation_id="c999"),
         "CONVERSATION_NOT_FOUND",
         "conversation_id",
+    ),
+    (
+        "DispatchService/Transfer",
+        dispatch_pb2.TransferRequest(shop_id="demo", conversation_id="c999", agent_id="b"),
+        "CONVERSATION_NOT_FOUND",
+        "conversation_id",
+    ),
+    (
+        "DispatchService/CancelInquiry",
+        dispatch_pb2.CancelInquiryRequest(shop_id="other", buyer_id="w"),
+        "SHOP_NOT_FOUND",
+        "shop_id",
     ),
     (
         "PresenceService/SetPresence",
@@ -290,12 +330,44 @@ async def test_every_method_not_built_says_so(call: Caller):
         assert "not supported yet" in (caught.value.details() or ""), path
 
 
-async def test_settings_whose_rules_are_not_built_are_refused(call: Caller):
+async def test_what_a_state_does_not_allow_is_a_failed_precondition(call: Caller):
+    answer = await call.route("wang")
+    await call.set_presence("b", OFFLINE)
+    before = await call.state_hash()
     refused = await call.refusal(
-        "ShopService/ApplyShop", shop_pb2.ApplyShopRequest(shop=demo_shop(queue_limit=5))
+        "DispatchService/Transfer",
+        dispatch_pb2.TransferRequest(
+            shop_id="demo", conversation_id=answer.conversation_id, agent_id="b"
+        ),
     )
-    assert refused.code is grpc.StatusCode.UNIMPLEMENTED
-    assert refused.metadata["field"] == "shop.settings.queue_limit"
+    assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
+    assert refused.reason == "RECEIVER_UNAVAILABLE"
+    assert refused.metadata == {"field": "agent_id", "rule": "the agent is OFFLINE"}
+    assert await call.state_hash() == before
+
+
+async def test_who_may_not_is_denied(call: Caller):
+    weights = shop_pb2.SetWeightsRequest(
+        shop_id="demo", weights=[shop_pb2.AgentWeight(agent_id="b", weight=9)]
+    )
+    refused = await call.refusal("ShopService/SetWeights", weights, fenliu_actor="b")
+    assert refused.code is grpc.StatusCode.PERMISSION_DENIED
+    assert (refused.reason, refused.metadata["field"]) == ("NOT_ALLOWED", "fenliu-actor")
+
+
+async def test_one_bad_order_fails_alone_in_its_batch(call: Caller):
+    event = dispatch_pb2.OrderEvent
+    paid = dispatch_pb2.ORDER_EVENT_TYPE_PAID
+    batch = dispatch_pb2.ReportOrdersRequest(
+        orders=[
+            event(shop_id="demo", buyer_id="w", order_id="o", type=paid, event_id="e"),
+            event(shop_id="demo", buyer_id="w", order_id="o"),
+            event(shop_id="demo", buyer_id="w", order_id="o", type=paid, event_id="e"),
+        ]
+    )
+    answer = await call("DispatchService/ReportOrders", batch, dispatch_pb2.ReportOrdersResponse)
+    assert [result.status.message for result in answer.results] == ["", "type: required", ""]
+    assert [result.duplicate for result in answer.results] == [False, False, True]
 
 
 async def test_a_wall_clock_takes_no_time_from_callers(call: Caller):

@@ -177,6 +177,22 @@ async def test_every_unary_method_is_there(client: FenliuClient):
     assert not result.HasField("status")
     (agent,) = await client.list_presence("s")
     assert (agent.agent_id, agent.open_conversations) == ("a", 1)
+    order = dispatch_pb2.OrderEvent(
+        shop_id="s", buyer_id="b", order_id="o", type=dispatch_pb2.ORDER_EVENT_TYPE_PAID
+    )
+    (noted,) = await client.report_orders([order])
+    assert not noted.HasField("status")
+    cancelled = await client.cancel_inquiry(
+        dispatch_pb2.CancelInquiryRequest(shop_id="s", buyer_id="b")
+    )
+    assert not cancelled.was_waiting
+    with pytest.raises(FenliuError) as to_itself:
+        await client.transfer(
+            dispatch_pb2.TransferRequest(
+                shop_id="s", conversation_id=answer.conversation_id, agent_id="a"
+            )
+        )
+    assert to_itself.value.rule == "already has this conversation"
     closed = await client.close_conversation(
         dispatch_pb2.CloseConversationRequest(shop_id="s", conversation_id=answer.conversation_id)
     )
