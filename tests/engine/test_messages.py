@@ -20,6 +20,7 @@ from model.wire import (
     T0,
     Desk,
     document,
+    said,
 )
 
 
@@ -148,6 +149,7 @@ def test_an_agents_first_word_opens_a_conversation(desk: Desk) -> None:
                 "clamped": False,
                 "agent_id": "b",
                 "opened": True,
+                "buyer_id": "",
             },
         )
     ]
@@ -495,3 +497,71 @@ def test_the_change_that_lengthens_idle_close_comes_too_late_for_what_is_due(des
 def test_a_message_of_the_past_does_not_shorten_a_conversation(desk: Desk) -> None:
     desk.message(BUYER, T0, conversation_id="c1", sent_at_ms=T0 - MINUTE)
     assert desk.engine.next_due() == T0 + IDLE
+
+
+# --- a buyer's message to an agent who is away ----------------------------------------------------
+
+
+def test_a_buyer_who_writes_to_an_agent_who_left_is_given_another(core: ModuleType) -> None:
+    desk = Desk(core)
+    desk.open({"a": 5, "b": 0})
+    desk.route("m", product_id="p", exclude_agent_ids=["z"])
+    desk.set_weights({"b": 5})
+    desk.set_presence("a", OFFLINE)
+    result = desk.message(BUYER, T0 + 5, conversation_id="c1", event_id="e")
+    assert said(result.ok.reassigned) == ("AGENT", "WEIGHTED", "b", "g")
+    assert result.ok.reassigned.conversation_id == "c2"
+    [(_, closed), (_, decided), (_, noted)] = result.facts
+    assert closed == {"conversation": 1, "cause": 3, "at_ms": T0 + 5}
+    assert (decided["buyer_id"], decided["previous_conversation"], decided["at_ms"]) == ("m", 1, 0)
+    assert (noted["conversation"], noted["opened"]) == (2, False)
+    [c] = desk.state.conversations
+    assert (c.agent_id, c.awaiting, c.answered, c.reply_hops) == ("b", True, False, 0)
+    assert (c.inquiry.product_id, list(c.inquiry.exclude_agent_ids)) == ("p", ["z"])
+    assert desk.state.contacts[0].agent_id == "b"
+    # The same event again is a duplicate and moves nobody.
+    assert desk.message(BUYER, T0 + 6, conversation_id="c1", event_id="e").ok.duplicate
+
+
+def test_a_moved_buyer_may_find_nobody(desk: Desk) -> None:
+    desk.set_presence("a", OFFLINE)
+    result = desk.message(BUYER, T0 + 5, buyer_id="m")
+    assert said(result.ok.reassigned)[:2] == ("POOLED", "OFFLINE_POOL")
+    assert result.facts[-1][1]["conversation"] == 0
+    assert len(desk.state.conversations) == 0
+    assert [w.buyer_id for w in desk.state.waiting] == ["m"]
+
+
+def test_a_moved_buyer_may_meet_the_robot(core: ModuleType) -> None:
+    desk = Desk(core)
+    desk.open(["a", "b"], robot_id="robot", reception_mode=3, robot_percent=50)
+    desk.route("m")
+    desk.set_presence("a", OFFLINE)
+    desk.set_presence("b", OFFLINE)
+    result = desk.message(BUYER, conversation_id="c1")
+    assert said(result.ok.reassigned) == ("ROBOT", "MIXED_ROBOT", "robot", "")
+    assert result.named("decided")[0]["mixed_owner"] == ""
+    assert result.facts[-1][1]["conversation"] == 2
+    [c] = desk.state.conversations
+    assert (c.robot, c.awaiting) == (True, False)
+
+
+def test_a_message_to_an_agent_who_left_the_shop_moves_the_buyer_too(core: ModuleType) -> None:
+    desk = Desk(core)
+    desk.open(["a", "b"])
+    desk.route("m")
+    desk.apply(**document(["b"]))
+    assert said(desk.message(BUYER, buyer_id="m").ok.reassigned)[2] == "b"
+
+
+@pytest.mark.parametrize("sender", [AGENT, ROBOT, AUTO_REPLY])
+def test_only_a_buyers_message_moves_the_buyer(desk: Desk, sender: int) -> None:
+    desk.set_presence("a", OFFLINE)
+    result = desk.message(sender, conversation_id="c1")
+    assert not result.ok.HasField("reassigned")
+    assert [name for name, _ in result.facts] == ["message_noted"]
+
+
+def test_a_buyer_of_a_suspended_agent_stays(desk: Desk) -> None:
+    desk.set_presence("a", 2)
+    assert not desk.message(BUYER, conversation_id="c1").ok.HasField("reassigned")

@@ -57,6 +57,9 @@ BASES: dict[str, dict[str, Any]] = {
     "set_presence": {"shop_id": "s", "agent_id": "a", "status": ONLINE},
     "expire_session": {"shop_id": "s", "session_id": "x"},
     "tick": {"shop_id": "s"},
+    "transfer": {"shop_id": "s", "conversation_id": "c1", "agent_id": "b"},
+    "cancel_inquiry": {"shop_id": "s", "buyer_id": "buyer"},
+    "order": {"shop_id": "s", "buyer_id": "buyer", "order_id": "o", "type": 1},
 }
 
 IDS = [
@@ -80,6 +83,18 @@ IDS = [
     ("expire_session", "shop_id", True),
     ("expire_session", "session_id", True),
     ("tick", "shop_id", True),
+    ("transfer", "shop_id", True),
+    ("transfer", "conversation_id", True),
+    ("transfer", "request_id", False),
+    ("transfer", "agent_id", True),
+    ("transfer", "group_id", True),
+    ("cancel_inquiry", "shop_id", True),
+    ("cancel_inquiry", "buyer_id", True),
+    ("cancel_inquiry", "request_id", False),
+    ("order", "shop_id", True),
+    ("order", "buyer_id", True),
+    ("order", "order_id", True),
+    ("order", "event_id", False),
 ]
 
 
@@ -110,10 +125,20 @@ def test_ids_obey_the_id_rule(desk: Desk, name: str, field: str, needed: bool) -
         ("set_presence", "status", 4, UNKNOWN),
         ("set_presence", "awaiting", -1, within(0, 1000000)),
         ("set_presence", "awaiting", 1000001, within(0, 1000000)),
+        ("transfer", "reason", "x" * 1025, "at most 1024 bytes"),
+        ("transfer", "reason", "é" * 513, "at most 1024 bytes"),
+        ("order", "type", 0, REQUIRED),
+        ("order", "type", 4, UNKNOWN),
+        ("order", "amount_cents", -1, within(0, 9007199254740991)),
+        ("order", "amount_cents", 9007199254740992, within(0, 9007199254740991)),
+        ("order", "items", -1, within(0, 1000000000)),
+        ("order", "items", 1000000001, within(0, 1000000000)),
+        ("order", "occurred_at_ms", -1, within(0, 9007199254740991)),
+        ("order", "occurred_at_ms", 9007199254740992, within(0, 9007199254740991)),
     ],
 )
 def test_numbers_and_enums_have_limits(
-    desk: Desk, name: str, field: str, value: int, rule: str
+    desk: Desk, name: str, field: str, value: Any, rule: str
 ) -> None:
     message = request(name, **{**BASES[name], field: value})
     assert refused(desk, name, message) == invalid(field, rule)
@@ -128,9 +153,17 @@ def test_numbers_and_enums_have_limits(
         ("message", "sent_at_ms", 9007199254740991),
         ("set_presence", "awaiting", 0),
         ("set_presence", "awaiting", 1000000),
+        ("transfer", "reason", "a\nb" + "é" * 510),
+        ("order", "type", 3),
+        ("order", "amount_cents", 9007199254740991),
+        ("order", "items", 1000000000),
+        ("order", "occurred_at_ms", 9007199254740991),
     ],
 )
-def test_limits_are_inclusive(desk: Desk, name: str, field: str, value: int) -> None:
+def test_limits_are_inclusive(desk: Desk, name: str, field: str, value: Any) -> None:
+    if name == "transfer":
+        desk.route("buyer")
+        desk.set_presence("b", ONLINE)
     assert desk.do(name, request(name, **{**BASES[name], field: value})).code == 0
 
 
@@ -340,7 +373,7 @@ def test_numbers_in_documents_have_limits(desk: Desk, path: str, low: int, high:
         fine = shop_pb2.Shop(shop_id="s", **document(["a", "b"]))
         put(fine, path, value)
         result = desk.do("apply_shop", shop_pb2.ApplyShopRequest(shop=fine))
-        assert result.code == 0 or result.refusal[1] == "NOT_BUILT"
+        assert result.code == 0 or result.refusal[3] == NEEDS_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -362,28 +395,79 @@ def test_enums_in_documents_are_known(desk: Desk, path: str, zero_is_a_value: bo
         assert spoiled(desk, lambda s, v=value: put(s, path, v)) == expected
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("settings.charge_sticky", True),
-        ("settings.reception_mode", 2),
-        ("settings.reception_mode", 3),
-        ("settings.reception_scope", 2),
-        ("settings.robot_id", "robot"),
-        ("settings.queue_limit", 1),
-        ("settings.reply_timeout_ms", 1),
-        ("agents[1].daily_limit", 1),
-        ("agents[1].hourly_limit", 1),
-        ("groups[0].when_unavailable", 2),
-        ("groups[0].when_unavailable", 3),
-        ("groups[0].when_unavailable", 4),
-        ("groups[0].reception_mode", 2),
-        ("groups[0].reception_mode", 3),
-    ],
-)
-def test_what_is_not_built_is_refused_plainly(desk: Desk, path: str, value: Any) -> None:
-    expected = (12, "NOT_BUILT", f"shop.{path}", "not supported yet")
-    assert spoiled(desk, lambda s: put(s, path, value)) == expected
+@pytest.mark.parametrize("target", [2, 3])
+def test_proxy_and_owner_are_no_targets_beside_a_robot(desk: Desk, target: int) -> None:
+    def change(shop: shop_pb2.Shop) -> None:
+        shop.settings.robot_id = "robot"
+        shop.settings.offline_target = target
+
+    rule = "not while a robot is configured"
+    assert spoiled(desk, change) == invalid("shop.settings.offline_target", rule)
+
+
+NEEDS_LIMIT = "needs an agent with a cap or a volume"
+
+
+def test_a_queue_needs_somebody_who_can_be_full(desk: Desk) -> None:
+    def limit(shop: shop_pb2.Shop) -> None:
+        shop.settings.queue_limit = 1
+
+    assert spoiled(desk, limit) == invalid("shop.settings.queue_limit", NEEDS_LIMIT)
+    rule = invalid("shop.groups[1].when_unavailable", NEEDS_LIMIT)
+    assert spoiled(desk, lambda s: s.groups.add(group_id="h", when_unavailable=2)) == rule
+    for name in ("cap", "daily_limit", "hourly_limit"):
+        fine = shop_pb2.Shop(shop_id="s", **document(["a", "b"], {"g": []}, policies={"g": 2}))
+        limit(fine)
+        setattr(fine.agents[1], name, 1)
+        assert desk.do("apply_shop", shop_pb2.ApplyShopRequest(shop=fine)).code == 0
+
+
+def test_what_must_fit_together_is_checked_last(desk: Desk) -> None:
+    def change(shop: shop_pb2.Shop) -> None:
+        shop.groups[0].when_unavailable = 2
+        shop.settings.queue_limit = 1
+        shop.settings.robot_id = "robot"
+        shop.settings.offline_target = 2
+        shop.settings.buyer_agents.add(buyer_id="m", agent_id="nobody")
+
+    shop = shop_pb2.Shop(shop_id="s", **document(["a", "b"]))
+    change(shop)
+    fields = []
+    for mend in (
+        lambda: setattr(shop.settings.buyer_agents[0], "agent_id", "a"),
+        lambda: setattr(shop.settings, "offline_target", 1),
+        lambda: setattr(shop.settings, "queue_limit", 0),
+        lambda: setattr(shop.groups[0], "when_unavailable", 1),
+    ):
+        message = shop_pb2.ApplyShopRequest(shop=shop)
+        fields.append(refused(desk, "apply_shop", message)[2].removeprefix("shop."))
+        mend()
+    assert fields == [
+        "settings.buyer_agents[0].agent_id",
+        "settings.offline_target",
+        "settings.queue_limit",
+        "groups[0].when_unavailable",
+    ]
+    assert desk.do("apply_shop", shop_pb2.ApplyShopRequest(shop=shop)).code == 0
+
+
+def test_permissions_are_known_and_named_once(desk: Desk) -> None:
+    def permit(*names: str) -> Refusal:
+        return spoiled(desk, lambda s: s.agents[1].permissions.extend(names))
+
+    manage = "dispatch.manage"
+    for wrong in ("", "dispatch.read", "DISPATCH.MANAGE", "dispatch.manage "):
+        assert permit(manage, wrong) == invalid("shop.agents[1].permissions[1]", UNKNOWN)
+    assert permit(manage, manage) == invalid("shop.agents[1].permissions[1]", "named twice")
+    # An agent's permissions come before its name is compared with the others'.
+    assert spoiled(desk, lambda s: s.agents.add(agent_id="a", permissions=["x"])) == invalid(
+        "shop.agents[2].permissions[0]", UNKNOWN
+    )
+
+
+def test_a_transfer_needs_a_target(desk: Desk) -> None:
+    message = request("transfer", shop_id="s", conversation_id="c1", reason="x" * 1025)
+    assert refused(desk, "transfer", message) == invalid("agent_id", REQUIRED)
 
 
 @pytest.mark.parametrize(
@@ -452,7 +536,7 @@ def test_settings_come_before_agents_and_agents_before_groups(desk: Desk) -> Non
     def change(shop: shop_pb2.Shop) -> None:
         shop.groups[0].group_id = ""
         shop.agents[0].weight = -1
-        shop.settings.queue_limit = 1
+        shop.settings.queue_limit = -1
 
     assert spoiled(desk, change)[2] == "shop.settings.queue_limit"
 
@@ -535,13 +619,13 @@ def test_a_stale_etag_is_refused(desk: Desk) -> None:
 
 
 def test_an_unknown_kind_is_a_mistake_of_the_caller(desk: Desk) -> None:
-    for kind in (0, 1, 3, 13, -1, 99):
+    for kind in (0, 1, 3, 16, -1, 99):
         with pytest.raises(ValueError, match=r".+"):
             desk.engine.decide(kind, b"", T0)
     for kind in (0, 4, -1):
         with pytest.raises(ValueError, match=r".+"):
             desk.engine.query(kind, b"")
-    for kind in (0, 5, 10):
+    for kind in (0, 5, 10, 13, 14):
         with pytest.raises(ValueError, match=r".+"):
             desk.engine.decide_batch(kind, b"", T0)
 

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from fenliu.engine.v1 import engine_pb2
-from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2
+from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 
 # The time all scenarios start at: 2024-06-01 10:00 in Shanghai.
 T0 = 1_717_207_200_000
@@ -188,6 +188,33 @@ class Result:
     def facts(self) -> list[tuple[str, dict[str, Any]]]:
         return plain_facts(self.logged) if self.entry else []
 
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """The facts of one kind, in order."""
+        return [fact for kind, fact in self.facts if kind == name]
+
+    @property
+    def said(self) -> tuple[str, str, str, str]:
+        """(outcome, reason, agent, group) of the answer, by name."""
+        answer = self.ok
+        return said(answer)
+
+
+def said(answer: Any) -> tuple[str, str, str, str]:
+    """(outcome, reason, agent, group) of a RouteResponse, a TransferResponse."""
+    outcome = types_pb2.Outcome.Name(answer.outcome).removeprefix("OUTCOME_")
+    reason = types_pb2.Reason.Name(answer.reason).removeprefix("REASON_")
+    assert (answer.conversation_id != "") == (outcome in ("AGENT", "ROBOT"))
+    return outcome, reason, answer.agent_id, answer.group_id
+
+
+def moves(facts: Sequence[tuple[str, dict[str, Any]]]) -> list[tuple[str, str, str]]:
+    """(buyer, reason, agent) of every decision made for a buyer who was not asking."""
+    return [
+        (f["buyer_id"], types_pb2.Reason.Name(f["reason"]).removeprefix("REASON_"), f["agent_id"])
+        for name, f in facts
+        if name == "decided" and f["buyer_id"]
+    ]
+
 
 def request(name: str, **fields: Any) -> Message:
     return COMMANDS[name][1](**fields)
@@ -215,6 +242,13 @@ class Desk:
     def apply(self, now: int | None = None, actor: str = "", **shop: Any) -> Result:
         document = shop_pb2.Shop(**{"shop_id": self.shop, **shop})
         return self.do("apply_shop", shop_pb2.ApplyShopRequest(shop=document), now, actor)
+
+    def open(self, agents: Any, groups: Any = None, now: int | None = None, **more: Any) -> None:
+        """Applies a shop (see `document`) and puts everybody at their desks."""
+        owner = more.pop("owner", "")
+        assert self.apply(now, owner_agent_id=owner, **document(agents, groups, **more)).code == 0
+        for agent in agents:
+            assert self.set_presence(agent, ONLINE, now).code == 0
 
     def route(self, buyer: str, now: int | None = None, **fields: Any) -> Result:
         return self.do(
