@@ -148,13 +148,12 @@ def _wait(
             at_ms,
             decided.decision,
             origin.inquiry,
-            reply_hops=origin.reply_hops,
-            transfer_hops=origin.transfer_hops,
         )
     elif decided.reason == types_pb2.REASON_STILL_WAITING or (to_robot and not entry.is_queued):
         return
     entry.outcome = types_pb2.OUTCOME_POOLED if to_robot else decided.outcome
     entry.agent_id = "" if to_robot else decided.agent_id
+    entry.reply_hops, entry.transfer_hops = origin.reply_hops, origin.transfer_hops
     entry.target_agent_id = entry.target_group_id = ""
     if decided.reason == types_pb2.REASON_TRANSFER:
         entry.target_agent_id = decided.agent_id
