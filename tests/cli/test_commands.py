@@ -223,7 +223,7 @@ def test_a_trace_goes_at_full_speed_on_a_trace_clock_and_the_state_can_be_compar
         assert said(run("state-hash", "--data", tmp_path / "data", "--core", core)) == live
     assert len(live.strip()) == 64
     assert "KO" in table
-    assert "Not sent: 1 replies" in table
+    assert "Without effect: 1 replies" in table
     assert max(map(cell_len, table.splitlines())) <= 80
 
 
@@ -300,6 +300,20 @@ def test_the_demo_plays_a_day_and_shows_shares_and_reasons(tmp_path: Path):
     assert max(map(cell_len, text.splitlines())) <= 80
     # The next day goes to a copy: the first shop keeps its traffic.
     assert "演示店 · demo-2" in said(run(*demo, "--once"))
+
+
+def test_the_demo_shows_what_the_robot_had_and_what_happened_besides(tmp_path: Path):
+    shop = tmp_path / "shop.yaml"
+    robot = "settings: {robot_id: robo, reception_mode: MIXED, robot_percent: 30}\n"
+    shop.write_text(SHOP + robot, encoding="utf-8")
+    demo = ("demo", shop, "--once", "--buyers", "60", "--listen", "127.0.0.1:0")
+    text = said(run(*demo, "--data", tmp_path / "data"))
+    assert "The robot had " in text
+    assert "mixed robot" in text
+    assert "order events" in text
+    assert max(map(cell_len, text.splitlines())) <= 80
+    plain = said(run(*demo, "--data", tmp_path / "plain", "--no-features"))
+    assert "order events" not in plain
 
 
 def test_the_demo_goes_on_serving_on_the_wall_clock(tmp_path: Path):

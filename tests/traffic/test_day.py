@@ -5,8 +5,17 @@ from collections import Counter, defaultdict
 import pytest
 
 from fenliu.traffic.day import DAY_MS, HOUR_MS, SHANGHAI_MS, example_shops, sale_day
-from fenliu.traffic.events import AgentReply, BuyerMessage, Close, Presence, Traffic
-from fenliu.v1 import types_pb2
+from fenliu.traffic.events import (
+    AgentReply,
+    BuyerMessage,
+    Cancel,
+    Close,
+    Order,
+    Presence,
+    Traffic,
+    Transfer,
+)
+from fenliu.v1 import dispatch_pb2, types_pb2
 
 MIDNIGHT = 1_700_000_000_000 // DAY_MS * DAY_MS - SHANGHAI_MS
 ONLINE = types_pb2.PRESENCE_STATUS_ONLINE
@@ -118,3 +127,46 @@ def test_bound_intents_occur_among_the_inquiries():
 def test_an_empty_window_is_refused(length: int):
     with pytest.raises(ValueError, match="end_ms must be after start_ms"):
         day(length=length)
+
+
+def featured(**fields: int) -> Traffic:
+    settings = {"seed": 7, "start_ms": MIDNIGHT, "end_ms": MIDNIGHT + DAY_MS, "buyers": 400}
+    return sale_day(example_shops(2, features=True), **{**settings, **fields}, features=True)
+
+
+def test_features_add_to_the_same_arrivals():
+    assert featured() == featured()
+
+    def arrivals(traffic: Traffic) -> list[tuple[int, str, str]]:
+        messages = (event for event in traffic.events if isinstance(event, BuyerMessage))
+        return [(event.at_ms, event.shop_id, event.message_id) for event in messages]
+
+    assert arrivals(featured()) == arrivals(day())
+    assert (
+        day().events
+        == sale_day(
+            example_shops(2), seed=7, start_ms=MIDNIGHT, end_ms=MIDNIGHT + DAY_MS, buyers=400
+        ).events
+    )
+
+
+def test_with_features_buyers_order_give_up_and_ask_for_humans_and_agents_hand_them_on():
+    events = featured().events
+    kinds = Counter(type(event) for event in events)
+    assert min(kinds[Transfer], kinds[Cancel], kinds[Order]) > 10
+    assert not any(type(event) in (Transfer, Cancel, Order) for event in day().events)
+    handoffs = [event for event in events if isinstance(event, BuyerMessage) and event.handoff]
+    assert {event.shop_id for event in handoffs} == {"shop-0002"}  # The one with a robot.
+    times = [event.at_ms for event in events]
+    assert times == sorted(times) and times[-1] < MIDNIGHT + DAY_MS
+
+
+def test_an_order_is_created_before_it_is_paid():
+    steps = defaultdict(list)
+    for event in featured().events:
+        if isinstance(event, Order):
+            assert event.amount_cents > 0 and event.items > 0
+            steps[event.shop_id, event.order_id].append(event.type)
+    created, paid = dispatch_pb2.ORDER_EVENT_TYPE_CREATED, dispatch_pb2.ORDER_EVENT_TYPE_PAID
+    assert [created, paid] in steps.values()
+    assert not [seen for seen in steps.values() if seen != sorted(seen)]

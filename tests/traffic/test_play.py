@@ -14,10 +14,19 @@ from fenliu.app import App
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.config import ServerConfig
 from fenliu.traffic.day import HOUR_MS, example_shops, sale_day
-from fenliu.traffic.events import AgentReply, BuyerMessage, Close, Presence, Traffic
+from fenliu.traffic.events import (
+    AgentReply,
+    BuyerMessage,
+    Cancel,
+    Close,
+    Order,
+    Presence,
+    Traffic,
+    Transfer,
+)
 from fenliu.traffic.player import play
 from fenliu.traffic.shares import expected_by_weight, receptions
-from fenliu.v1 import operator_pb2, shop_pb2, types_pb2
+from fenliu.v1 import dispatch_pb2, operator_pb2, shop_pb2, types_pb2
 
 TRACE, WALL = operator_pb2.CLOCK_TRACE, operator_pb2.CLOCK_WALL
 START = 1_700_000_000_000
@@ -75,6 +84,95 @@ async def test_playing_again_repeats_the_answers_and_changes_nothing(client: Fen
     assert answers(again.decisions) == answers(first.decisions)
     assert len(first.decisions) > 50
     assert first.failures == again.failures == []
+
+
+async def test_a_buyer_who_waits_is_answered_by_whoever_gets_them(client: FenliuClient):
+    events = (
+        BuyerMessage(START, "s", "b1", "m1"),
+        AgentReply(START + 20_000, "s", "b1", "m2"),
+        Presence(START + 400_000, "s", "a", ONLINE),
+        BuyerMessage(START + 900_000, "s", "b2", "m3"),
+    )
+    report = await play(client, Traffic((shop("a"),), events), TRACE)
+    assert report.replies_without_conversation == 0
+    assert report.failures == []
+    (agent,) = await client.list_presence("s", now_ms=START + 900_000)
+    assert (agent.open_conversations, agent.awaiting) == (2, 1)
+
+
+async def test_a_buyer_whom_nobody_ever_gets_is_not_answered(client: FenliuClient):
+    events = (
+        BuyerMessage(START, "s", "b1", "m1"),
+        AgentReply(START + 20_000, "s", "b1", "m2"),
+        BuyerMessage(START + 900_000, "s", "b2", "m3"),
+    )
+    steps = []
+    report = await play(
+        client, Traffic((shop("a"),), events), TRACE, on_event=lambda: steps.append(1)
+    )
+    assert (report.replies_without_conversation, report.failures) == (1, [])
+    assert len(steps) == len(events)
+
+
+async def test_the_robot_answers_whom_it_has_until_a_human_takes_over(client: FenliuClient):
+    document = shop("a")
+    document.settings.robot_id = "robo"
+    document.settings.reception_mode = shop_pb2.RECEPTION_MODE_ROBOT_FIRST
+    events = (
+        Presence(START, "s", "a", ONLINE),
+        BuyerMessage(START + 1000, "s", "b1", "m1"),
+        AgentReply(START + 2000, "s", "b1", "m2"),
+        BuyerMessage(START + 3000, "s", "b1", "m3", handoff=True),
+        AgentReply(START + 4000, "s", "b1", "m4"),
+    )
+    report = await play(client, Traffic((document,), events), TRACE)
+    assert report.failures == []
+    received = receptions(report.decisions)["s"]
+    assert {name: len(one.buyers) for name, one in received.items()} == {"a": 1, "robo": 1}
+    (agent,) = await client.list_presence("s", now_ms=START + 4000)
+    assert (agent.open_conversations, agent.awaiting) == (1, 0)
+
+
+async def test_transfers_cancels_and_orders_are_sent(client: FenliuClient):
+    document = shop("a", "b")
+    document.settings.queue_limit = 5
+    document.agents[0].cap = 1
+    document.groups[0].agent_ids.remove("b")
+    document.groups.add(group_id="h", agent_ids=["b"])
+    events = (
+        Presence(START, "s", "a", ONLINE),
+        BuyerMessage(START + 1000, "s", "b1", "m1"),
+        BuyerMessage(START + 2000, "s", "b2", "m2"),
+        Cancel(START + 3000, "s", "b2", "m3"),
+        Cancel(START + 3000, "s", "b1", "m4"),  # Does not wait: nothing to give up.
+        Presence(START + 4000, "s", "b", ONLINE),
+        Transfer(START + 5000, "s", "b1", "m5", "h"),
+        AgentReply(START + 6000, "s", "b1", "m6"),
+        Order(START + 7000, "s", "b1", "m7", "o1", dispatch_pb2.ORDER_EVENT_TYPE_PAID, 100, 1),
+    )
+    acks = io.StringIO()
+    report = await play(client, Traffic((document,), events), TRACE, acks=acks)
+    assert report.failures == []
+    assert (report.transfers, report.cancelled, report.orders) == (1, 1, 1)
+    reasons = [types_pb2.Reason.Name(one.response.reason) for one in report.decisions]
+    assert reasons == ["REASON_WEIGHTED", "REASON_QUEUED_AT_CAP", "REASON_TRANSFER"]
+    agents = {one.agent_id: one for one in await client.list_presence("s", now_ms=START + 8000)}
+    assert (agents["a"].open_conversations, agents["b"].open_conversations) == (0, 1)
+    assert agents["b"].awaiting == 0
+    kinds = [json.loads(line)["kind"] for line in acks.getvalue().splitlines()]
+    assert kinds.count("transfer") == kinds.count("cancel") == kinds.count("order") == 1
+
+
+async def test_a_day_with_features_is_played_without_refusals(client: FenliuClient):
+    shops = example_shops(2, features=True)
+    traffic = sale_day(
+        shops, seed=3, start_ms=START, end_ms=START + 6 * HOUR_MS, buyers=60, features=True
+    )
+    report = await play(client, traffic, TRACE)
+    assert report.failures == []
+    assert report.transfers and report.orders
+    outcomes = {decision.response.outcome for decision in report.decisions}
+    assert types_pb2.OUTCOME_ROBOT in outcomes
 
 
 async def test_slow_agents_reply_later(client: FenliuClient):

@@ -34,6 +34,11 @@ _DEMO_FILES = Path("demo")
 @option("--buyers", default=150, help="Buyers who come to each shop on the sale day.")
 @option("--seed", default=1, help="Another number, another day.")
 @option(
+    "--features/--no-features",
+    default=True,
+    help="Buyers also ask for a human, give up waiting and order; agents hand them on.",
+)
+@option(
     "--once",
     is_flag=True,
     envvar=["FENLIU_ONCE", "ONCE"],
@@ -46,6 +51,7 @@ def demo(
     files: tuple[Path, ...],
     buyers: int,
     seed: int,
+    features: bool,
     once: bool,
     listen: str,
     data: Path,
@@ -58,13 +64,18 @@ def demo(
     data directory already keeps its traffic: the new day then goes to a numbered copy.
     """
     files = files or tuple(sorted(_DEMO_FILES.glob("*.yaml")))
-    shops = read_shops(files) if files else example_shops(2)
+    shops = read_shops(files) if files else example_shops(2, features=features)
     config = ServerConfig(listen=listen, data=data, core=core, clock="trace", reflection=True)
-    asyncio.run(_demo(config, shops, buyers, seed, once))
+    asyncio.run(_demo(config, shops, buyers, seed, features, once))
 
 
 async def _demo(
-    config: ServerConfig, shops: list[shop_pb2.Shop], buyers: int, seed: int, once: bool
+    config: ServerConfig,
+    shops: list[shop_pb2.Shop],
+    buyers: int,
+    seed: int,
+    features: bool,
+    once: bool,
 ) -> None:
     app = App(config)
     if app.core.notice:
@@ -75,7 +86,7 @@ async def _demo(
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         address = await app.start()
-        await _play_day(address, shops, buyers, seed)
+        await _play_day(address, shops, buyers, seed, features)
         if once:
             return
         app.follow_wall_clock()
@@ -88,11 +99,20 @@ async def _demo(
         await app.stop()
 
 
-async def _play_day(address: str, shops: list[shop_pb2.Shop], buyers: int, seed: int) -> None:
+async def _play_day(
+    address: str, shops: list[shop_pb2.Shop], buyers: int, seed: int, features: bool
+) -> None:
     async with FenliuClient(address, patience_s=10) as client:
         _number_copies(shops, {shop.shop_id for shop in await client.list_shops()})
         now_ms = time.time_ns() // 1_000_000
-        traffic = sale_day(shops, seed=seed, start_ms=now_ms - DAY_MS, end_ms=now_ms, buyers=buyers)
+        traffic = sale_day(
+            shops,
+            seed=seed,
+            start_ms=now_ms - DAY_MS,
+            end_ms=now_ms,
+            buyers=buyers,
+            features=features,
+        )
         with tables.progress("a sale day", len(traffic.events)) as step:
             report: PlayReport = await play(
                 client, traffic, operator_pb2.CLOCK_TRACE, on_event=step
@@ -102,8 +122,9 @@ async def _play_day(address: str, shops: list[shop_pb2.Shop], buyers: int, seed:
         expected = expected_by_weight(shop, report.decisions, traffic.events)
         tables.print_shares(shop, received.get(shop.shop_id, {}), expected)
     tables.print_waiting(received.values())
+    tables.print_besides(report)
     click.echo(
-        "Received counts buyers, the reasons count inquiries. Share is an agent's part of\n"
+        "Buyers counts people, the reasons count inquiries. Share is an agent's part of\n"
         "the new buyers (weighted, spilled); By weight is what the weights alone give\n"
         "those at the desk. The busy get fewer, never none."
     )

@@ -86,8 +86,8 @@ def replay(
         tables.print_waiting(shops.values())
         if report.replies_without_conversation:
             click.echo(
-                f"Not sent: {report.replies_without_conversation} replies to buyers who had not"
-                " been routed to an agent."
+                f"Without effect: {report.replies_without_conversation} replies to buyers whom"
+                " nobody had."
             )
         tables.print_failures(report)
     if report.failures:

@@ -20,18 +20,24 @@ from fenliu.v1 import shop_pb2, types_pb2
 _FAILURES_SHOWN = 3
 
 
-_SHORT = {"open conversation": "open", "recent contact": "recent"}
+_SHORT = {"open conversation": "open", "recent contact": "recent", "transfer": "handed"}
 
 
 def reason_name(reason: types_pb2.Reason) -> str:
-    """REASON_STILL_WAITING as "still waiting"; the two that every table has are cut short."""
+    """REASON_STILL_WAITING as "still waiting"; those that most tables have are cut short."""
     name = types_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
     return _SHORT.get(name, name)
 
 
 def _table(title: str) -> Table:
     """Slim, so that many reasons fit into 80 columns."""
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
+    return Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
 
 
 @contextmanager
@@ -68,11 +74,11 @@ def print_shares(
     shop: shop_pb2.Shop, agents: Mapping[str, Reception], expected: Mapping[str, Fraction]
 ) -> None:
     """A shop's table: each agent's weight, receptions, and share of new buyers beside the weights'."""
-    reasons = _reasons([agents])
+    reasons = _reasons([agents], shop.settings.robot_id)
     title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
     table = _table(escape(title))
     table.add_column("Agent", overflow="fold")
-    for header in ("Weight", "Received", "Share", "By weight", *map(reason_name, reasons)):
+    for header in ("Weight", "Buyers", "Share", "By weight", *map(reason_name, reasons)):
         table.add_column(header, justify="right")
     new = sum(reception.new_buyers for reception in agents.values())
     due = sum(expected.values())
@@ -87,18 +93,31 @@ def print_shares(
             *_counts(reception, reasons),
         )
     Console().print(table)
+    robot = agents.get(shop.settings.robot_id) if shop.settings.robot_id else None
+    if robot is not None:
+        _print_line(f"The robot had {len(robot.buyers)} buyers ({_listed(robot.reasons)}).")
+        Console().print()
 
 
 def print_waiting(shops: Iterable[Mapping[str, Reception]]) -> None:
-    """One line on the inquiries nobody took, when there were any."""
+    """One line on the inquiries whose answer was to wait, when there were any."""
     waiting: Counter[types_pb2.Reason] = Counter()
     for agents in shops:
         waiting += agents[""].reasons if "" in agents else Counter()
     if waiting:
-        parts = ", ".join(f"{reason_name(reason)} {waiting[reason]}" for reason in sorted(waiting))
-        Console(highlight=False).print(
-            f"Taken by nobody yet: {waiting.total()} inquiries ({parts})."
-        )
+        _print_line(f"Asked to wait: {waiting.total()} inquiries ({_listed(waiting)}).")
+
+
+def print_besides(report: PlayReport) -> None:
+    """One line on what else happened, when something did."""
+    counts = (
+        (report.transfers, "handed on"),
+        (report.cancelled, "gave up waiting"),
+        (report.orders, "order events"),
+        (report.replies_without_conversation, "replies found nobody"),
+    )
+    if any(count for count, _ in counts):
+        _print_line(", ".join(f"{count} {what}" for count, what in counts if count) + ".")
 
 
 def print_failures(report: PlayReport) -> None:
@@ -111,14 +130,25 @@ def print_failures(report: PlayReport) -> None:
             console.print(text, markup=False)
 
 
-def _reasons(shops: Iterable[Mapping[str, Reception]]) -> list[types_pb2.Reason]:
-    """The reasons for which agents received somebody, in the API's order."""
+def _print_line(text: str) -> None:
+    """A line of prose, wrapped to the width."""
+    Console(highlight=False).print(text, markup=False)
+
+
+def _listed(reasons: Counter[types_pb2.Reason]) -> str:
+    return ", ".join(f"{reason_name(reason)} {reasons[reason]}" for reason in sorted(reasons))
+
+
+def _reasons(
+    shops: Iterable[Mapping[str, Reception]], robot_id: str = ""
+) -> list[types_pb2.Reason]:
+    """The reasons for which agents (not the robot) received somebody, in the API's order."""
     return sorted(
         {
             reason
             for agents in shops
             for agent_id, reception in agents.items()
-            if agent_id
+            if agent_id not in ("", robot_id)
             for reason in reception.reasons
         }
     )

@@ -2,7 +2,8 @@
 
 Arrivals follow the hours of a promotion day in Asia/Shanghai with its evening peak; buyers come back,
 orders move on between visits, agents work shifts with breaks and answer at their own pace. Integers
-only, so that no rounding differs.
+only, so that no rounding differs. With `features` buyers also ask for a human, give up waiting, order and
+pay, and agents hand them on; arrivals stay the same.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import TypeVar
 
 from fenliu.traffic.events import (
     AgentReply,
     BuyerMessage,
+    Cancel,
     Close,
     Event,
+    Order,
     Presence,
     Traffic,
+    Transfer,
 )
-from fenliu.v1 import shop_pb2, types_pb2
+from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -55,14 +60,37 @@ NEXT_STATUS = {
     types_pb2.ORDER_STATUS_REFUNDING: types_pb2.ORDER_STATUS_REFUNDING,
 }
 
+# What buyers whose order stands there may do with it.
+_CREATED = dispatch_pb2.ORDER_EVENT_TYPE_CREATED
+_PAID = dispatch_pb2.ORDER_EVENT_TYPE_PAID
+_ORDERS = {
+    types_pb2.ORDER_STATUS_NO_ACTIVE_ORDER: (_CREATED, _PAID),
+    types_pb2.ORDER_STATUS_UNPAID: (_PAID,),
+    types_pb2.ORDER_STATUS_REFUNDING: (dispatch_pb2.ORDER_EVENT_TYPE_REFUNDED,),
+}
+
 _Item = TypeVar("_Item")
 
 
-def example_shops(count: int, agents: int = 8) -> list[shop_pb2.Shop]:
-    """`count` shops of `agents` agents (at least 4) in pre-sale, after-sale and VIP groups."""
+def example_shops(count: int, agents: int = 8, *, features: bool = False) -> list[shop_pb2.Shop]:
+    """`count` shops of `agents` agents (at least 4) in pre-sale, after-sale and VIP groups.
+
+    With `features`, every other shop has caps and a queue, the others a robot in mixed mode.
+    """
     if agents < 4:
         raise ValueError("agents must be at least 4")
-    return [_example_shop(f"shop-{number:04}", agents) for number in range(1, count + 1)]
+    shops = [_example_shop(f"shop-{number:04}", agents) for number in range(1, count + 1)]
+    if features:
+        for number, shop in enumerate(shops):
+            if number % 2 == 0:
+                shop.settings.queue_limit = 20
+                for agent in shop.agents:
+                    agent.cap = 3
+            else:
+                shop.settings.robot_id = "robot"
+                shop.settings.reception_mode = shop_pb2.RECEPTION_MODE_MIXED
+                shop.settings.robot_percent = 20
+    return shops
 
 
 def _example_shop(shop_id: str, agents: int) -> shop_pb2.Shop:
@@ -114,12 +142,19 @@ def _example_shop(shop_id: str, agents: int) -> shop_pb2.Shop:
 
 
 def sale_day(
-    shops: Iterable[shop_pb2.Shop], *, seed: int, start_ms: int, end_ms: int, buyers: int
+    shops: Iterable[shop_pb2.Shop],
+    *,
+    seed: int,
+    start_ms: int,
+    end_ms: int,
+    buyers: int,
+    features: bool = False,
 ) -> Traffic:
     """What happens in these shops from `start_ms` up to `end_ms` (not included), Unix milliseconds.
 
     `buyers` come to each shop; about a third of them come again. A shop's day depends on the seed,
-    the shop and the times, not on the other shops. Raises ValueError when the window is empty.
+    the shop and the times, not on the other shops. `features`: see above. Raises ValueError when the
+    window is empty.
     """
     if end_ms <= start_ms:
         raise ValueError("end_ms must be after start_ms")
@@ -131,7 +166,12 @@ def sale_day(
         events += _presence(rng, shop, start_ms, end_ms)
         for agent in shop.agents:
             slowness[shop.shop_id, agent.agent_id] = rng.randrange(1000, 3001)
-        events += _visits(rng, shop, start_ms, end_ms, buyers)
+        visits = list(_visits(rng, shop, start_ms, end_ms, buyers))
+        if features:
+            # Numbers of its own, so that who comes when is as without.
+            rng = random.Random(f"{seed}/{shop.shop_id}/features")  # noqa: S311 - as above
+            visits = [more for event in visits for more in _features(rng, shop, event)]
+        events += (event for event in visits if event.at_ms < end_ms)
     # Stable: at the same moment agents come before buyers ask.
     events.sort(key=lambda event: event.at_ms)
     return Traffic(shops, tuple(events), slowness)
@@ -207,6 +247,35 @@ def _visits(
                 break
             visit_ms = asked_ms + rng.randrange(HOUR_MS, 8 * HOUR_MS)
             status = NEXT_STATUS[status]
+
+
+def _features(rng: random.Random, shop: shop_pb2.Shop, event: Event) -> Iterator[Event]:
+    """The event and, at times, what else comes of it."""
+    if not isinstance(event, BuyerMessage | AgentReply):
+        yield event
+        return
+    name = f"{event.message_id}-{{}}".format
+    shop_id, buyer_id, at_ms = event.shop_id, event.buyer_id, event.at_ms
+    if isinstance(event, AgentReply):
+        yield event
+        if shop.groups and _chance(rng, 3):
+            group = rng.choice(shop.groups).group_id
+            handed_ms = at_ms + rng.randrange(MINUTE_MS, 3 * MINUTE_MS)
+            yield Transfer(handed_ms, shop_id, buyer_id, name("transfer"), group)
+        return
+    yield replace(event, handoff=bool(shop.settings.robot_id) and _chance(rng, 25))
+    if _chance(rng, 15):
+        gives_up_ms = at_ms + rng.randrange(2 * MINUTE_MS, 15 * MINUTE_MS)
+        yield Cancel(gives_up_ms, shop_id, buyer_id, name("cancel"))
+    steps = _ORDERS.get(event.order_status, ())
+    if steps and _chance(rng, 15):
+        items = rng.randrange(1, 4)
+        cents = items * rng.randrange(1_900, 40_000)
+        for step in steps:
+            at_ms += rng.randrange(MINUTE_MS, 10 * MINUTE_MS)
+            ident = name(dispatch_pb2.OrderEventType.Name(step))
+            order = f"order-{buyer_id}-{event.message_id}"
+            yield Order(at_ms, shop_id, buyer_id, ident, order, step, cents, items)
 
 
 def _hours(start_ms: int, end_ms: int) -> list[tuple[tuple[int, int], int]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fenliu.v1 import shop_pb2, types_pb2
+from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,13 @@ class BuyerMessage:
     product_id: str = ""
     intent: str = ""
     page_source: str = ""
+    handoff: bool = False
+    """The buyer asks for a human."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentReply:
-    """The agent the buyer was routed to answers.
+    """Whoever has the buyer answers; a buyer who waits is answered once somebody has them.
 
     `asked_at_ms` is set on generated traffic: `at_ms` is then when the fastest agent would answer,
     and the wait since `asked_at_ms` is stretched by the slowness of the agent it came to.
@@ -62,7 +64,42 @@ class Presence:
     status: types_pb2.PresenceStatus
 
 
-Event: TypeAlias = BuyerMessage | AgentReply | Close | Presence
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The agent hands the buyer on to a group, or leaves it for the group when nobody is there."""
+
+    at_ms: int
+    shop_id: str
+    buyer_id: str
+    message_id: str
+    group_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A buyer who is still waiting gives up."""
+
+    at_ms: int
+    shop_id: str
+    buyer_id: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order is created, paid or refunded."""
+
+    at_ms: int
+    shop_id: str
+    buyer_id: str
+    message_id: str
+    order_id: str
+    type: dispatch_pb2.OrderEventType
+    amount_cents: int
+    items: int
+
+
+Event: TypeAlias = BuyerMessage | AgentReply | Close | Presence | Transfer | Cancel | Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,31 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from fenliu.client import FenliuClient, FenliuError
-from fenliu.traffic.events import AgentReply, BuyerMessage, Close, Event, Presence, Traffic
+from fenliu.traffic.events import (
+    AgentReply,
+    BuyerMessage,
+    Cancel,
+    Close,
+    Event,
+    Order,
+    Presence,
+    Traffic,
+    Transfer,
+)
 from fenliu.v1 import dispatch_pb2, operator_pb2, presence_pb2, shop_pb2, types_pb2
 
 _Response = TypeVar("_Response")
 
 PARALLEL_CALLS = 64
 """At most so many calls are under way at once, over all shops."""
+
+FIRST_PATIENCE_MS = 60_000
+"""A reply to a buyer whom nobody has yet is tried again so much later, then after twice that, and so on."""
+
+# Nobody has the buyer at the moment.
+_WAITING = frozenset(
+    {types_pb2.OUTCOME_QUEUED, types_pb2.OUTCOME_POOLED, types_pb2.OUTCOME_LEFT_MESSAGE}
+)
 
 # The server is gone or swamped for longer than the client was patient: no use going on. Anything
 # else is a refusal of that one event.
@@ -41,7 +59,7 @@ _ENDS_PLAY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An inquiry and the server's answer to it; `at_ms` is the event's time."""
+    """An inquiry, a transfer or a re-assignment and the server's answer; `at_ms` is the event's time."""
 
     at_ms: int
     shop_id: str
@@ -66,7 +84,11 @@ class PlayReport:
     decisions: list[Decision] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     replies_without_conversation: int = 0
-    """Replies to buyers who had not been routed to an agent; they are not sent."""
+    """Replies to buyers whom nobody had, not even later; they changed nothing."""
+    transfers: int = 0
+    cancelled: int = 0
+    """Buyers who gave up waiting."""
+    orders: int = 0
 
 
 async def play(
@@ -118,8 +140,9 @@ class _Play:
         self._first_ms = min((event.at_ms for event in traffic.events), default=0)
         self._started_s = asyncio.get_running_loop().time()
         self._report = PlayReport()
-        # The last answer that gave this buyer to an agent, by (shop id, buyer id).
-        self._handlers: dict[tuple[str, str], dispatch_pb2.RouteResponse] = {}
+        self._last_ms = max((event.at_ms for event in traffic.events), default=0)
+        # The last answer about this buyer, by (shop id, buyer id).
+        self._answers: dict[tuple[str, str], dispatch_pb2.RouteResponse] = {}
 
     async def run(self) -> PlayReport:
         shops = {shop.shop_id: shop for shop in self._traffic.shops}
@@ -139,16 +162,23 @@ class _Play:
         if shop is not None:
             first_ms = events[0].at_ms if events else self._first_ms
             await self._call(self._client.apply_shop(shop, now_ms=self._now_ms(first_ms)))
-        agenda = [(event.at_ms, number, event) for number, event in enumerate(events)]
+        # When, then in the order of the traffic; and how long a reply has been put off.
+        agenda = [(event.at_ms, number, 0, event) for number, event in enumerate(events)]
         while agenda:
-            at_ms, number, event = heapq.heappop(agenda)
+            at_ms, number, put_off_ms, event = heapq.heappop(agenda)
             if isinstance(event, AgentReply):
                 reply = self._at_the_agents_pace(event)
                 if reply.at_ms > at_ms:
-                    heapq.heappush(agenda, (reply.at_ms, number, reply))
+                    heapq.heappush(agenda, (reply.at_ms, number, put_off_ms, reply))
                     continue
             await self._until_due(at_ms)
-            await self._play_event(event)
+            if not await self._play_event(event):
+                again_ms = at_ms + max(put_off_ms, FIRST_PATIENCE_MS)
+                if again_ms <= self._last_ms:
+                    later = replace(event, at_ms=again_ms)
+                    heapq.heappush(agenda, (again_ms, number, 2 * (again_ms - at_ms), later))
+                    continue
+                self._report.replies_without_conversation += 1
             if self._on_event is not None:
                 self._on_event()
 
@@ -156,8 +186,8 @@ class _Play:
         """The reply when this buyer's agent gives it; replies with a recorded time stay as they are."""
         if reply.asked_at_ms is None:
             return reply
-        handler = self._handlers.get((reply.shop_id, reply.buyer_id))
-        agent_id = handler.agent_id if handler is not None else ""
+        answer = self._answers.get((reply.shop_id, reply.buyer_id))
+        agent_id = answer.agent_id if answer is not None else ""
         slowness = self._traffic.slowness_permille.get((reply.shop_id, agent_id), 1000)
         wait_ms = (reply.at_ms - reply.asked_at_ms) * slowness // 1000
         return replace(reply, at_ms=reply.asked_at_ms + wait_ms, asked_at_ms=None)
@@ -167,26 +197,34 @@ class _Play:
             due_s = self._started_s + (at_ms - self._first_ms) / 1000 / self._speed
             await asyncio.sleep(max(due_s - asyncio.get_running_loop().time(), 0))
 
-    async def _play_event(self, event: Event) -> None:
+    async def _play_event(self, event: Event) -> bool:
+        """False: a reply for which it is too early, because nobody has the buyer yet."""
         if isinstance(event, Presence):
             request = presence_pb2.SetPresenceRequest(
                 shop_id=event.shop_id, agent_id=event.agent_id, status=event.status
             )
             now_ms = self._now_ms(event.at_ms)
             await self._call(self._client.set_presence(request, now_ms=now_ms))
-            return
+            return True
         try:
             match event:
                 case BuyerMessage():
                     await self._ask(event)
                 case AgentReply():
-                    await self._reply(event)
+                    return await self._reply(event)
                 case Close():
                     await self._close(event)
+                case Transfer():
+                    await self._transfer(event)
+                case Cancel():
+                    await self._cancel(event)
+                case Order():
+                    await self._order(event)
         except FenliuError as error:
             if error.code in _ENDS_PLAY:
                 raise
             self._report.failures.append(Failure(event.shop_id, event.message_id, error))
+        return True
 
     async def _ask(self, event: BuyerMessage) -> None:
         """Routes the buyer, then reports the message."""
@@ -198,14 +236,11 @@ class _Play:
             product_id=event.product_id,
             intent=event.intent,
             page_source=event.page_source,
+            handoff=event.handoff,
         )
         response = await self._call(self._client.route(request, now_ms=self._now_ms(event.at_ms)))
         self._acknowledge("route", event.shop_id, event.message_id, response)
-        if response.outcome == types_pb2.OUTCOME_AGENT:
-            self._handlers[event.shop_id, event.buyer_id] = response
-        self._report.decisions.append(
-            Decision(event.at_ms, event.shop_id, event.buyer_id, event.message_id, response)
-        )
+        self._decided(event, response)
         message = dispatch_pb2.MessageEvent(
             shop_id=event.shop_id,
             conversation_id=response.conversation_id,
@@ -214,19 +249,30 @@ class _Play:
         )
         await self._report_message(event, message)
 
-    async def _reply(self, event: AgentReply) -> None:
-        handler = self._handlers.get((event.shop_id, event.buyer_id))
-        if handler is None:
+    async def _reply(self, event: AgentReply) -> bool:
+        """Reports the reply of whoever has the buyer; False: nobody has."""
+        answer = self._answers.get((event.shop_id, event.buyer_id))
+        if answer is None:
             self._report.replies_without_conversation += 1
-            return
+            return True
         message = dispatch_pb2.MessageEvent(
-            shop_id=event.shop_id,
-            conversation_id=handler.conversation_id,
-            buyer_id=event.buyer_id,
-            sender=types_pb2.SENDER_AGENT,
-            agent_id=handler.agent_id,
+            shop_id=event.shop_id, buyer_id=event.buyer_id, sender=types_pb2.SENDER_AGENT
         )
-        await self._report_message(event, message)
+        if answer.outcome == types_pb2.OUTCOME_AGENT:
+            message.conversation_id = answer.conversation_id
+            message.agent_id = answer.agent_id
+        try:
+            # Without an agent's name it is the reply of the one to whom the server has given the
+            # buyer meanwhile.
+            await self._report_message(event, message)
+        except FenliuError as error:
+            if answer.outcome == types_pb2.OUTCOME_AGENT or error.field != "agent_id":
+                raise
+            if answer.outcome in _WAITING:
+                return False
+            message.sender = types_pb2.SENDER_ROBOT
+            await self._report_message(event, message)
+        return True
 
     async def _report_message(
         self, event: BuyerMessage | AgentReply, message: dispatch_pb2.MessageEvent
@@ -239,20 +285,90 @@ class _Play:
         if result.status.code:
             raise FenliuError.from_status(result.status)
         self._acknowledge("message", event.shop_id, event.message_id, result)
+        if result.HasField("reassigned"):
+            self._decided(event, result.reassigned)
 
     async def _close(self, event: Close) -> None:
-        handler = self._handlers.get((event.shop_id, event.buyer_id))
-        if handler is None:
+        answer = self._answers.get((event.shop_id, event.buyer_id))
+        if answer is None or not answer.conversation_id:
             return
         request = dispatch_pb2.CloseConversationRequest(
             shop_id=event.shop_id,
-            conversation_id=handler.conversation_id,
+            conversation_id=answer.conversation_id,
             request_id=event.message_id,
         )
         response = await self._call(
             self._client.close_conversation(request, now_ms=self._now_ms(event.at_ms))
         )
         self._acknowledge("close", event.shop_id, event.message_id, response)
+
+    async def _transfer(self, event: Transfer) -> None:
+        answer = self._answers.get((event.shop_id, event.buyer_id))
+        if answer is None or answer.outcome != types_pb2.OUTCOME_AGENT:
+            return
+        request = dispatch_pb2.TransferRequest(
+            shop_id=event.shop_id,
+            conversation_id=answer.conversation_id,
+            request_id=event.message_id,
+            group_id=event.group_id,
+            allow_offline=True,
+        )
+        response = await self._call(
+            self._client.transfer(request, now_ms=self._now_ms(event.at_ms))
+        )
+        self._acknowledge("transfer", event.shop_id, event.message_id, response)
+        self._report.transfers += 1
+        self._decided(
+            event,
+            dispatch_pb2.RouteResponse(
+                conversation_id=response.conversation_id,
+                decision_id=response.decision_id,
+                outcome=response.outcome,
+                agent_id=response.agent_id,
+                group_id=response.group_id,
+                reason=response.reason,
+            ),
+        )
+
+    async def _cancel(self, event: Cancel) -> None:
+        answer = self._answers.get((event.shop_id, event.buyer_id))
+        if answer is None or answer.outcome not in _WAITING:
+            return
+        request = dispatch_pb2.CancelInquiryRequest(
+            shop_id=event.shop_id, buyer_id=event.buyer_id, request_id=event.message_id
+        )
+        response = await self._call(
+            self._client.cancel_inquiry(request, now_ms=self._now_ms(event.at_ms))
+        )
+        self._acknowledge("cancel", event.shop_id, event.message_id, response)
+        self._report.cancelled += response.was_waiting
+
+    async def _order(self, event: Order) -> None:
+        order = dispatch_pb2.OrderEvent(
+            shop_id=event.shop_id,
+            buyer_id=event.buyer_id,
+            order_id=event.order_id,
+            type=event.type,
+            amount_cents=event.amount_cents,
+            items=event.items,
+            occurred_at_ms=self._now_ms(event.at_ms) or 0,
+            event_id=event.message_id,
+        )
+        now_ms = self._now_ms(event.at_ms)
+        (result,) = await self._call(self._client.report_orders([order], now_ms=now_ms))
+        if result.status.code:
+            raise FenliuError.from_status(result.status)
+        self._acknowledge("order", event.shop_id, event.message_id, result)
+        self._report.orders += 1
+
+    def _decided(
+        self, event: BuyerMessage | AgentReply | Transfer, response: dispatch_pb2.RouteResponse
+    ) -> None:
+        """Keeps what became of the buyer."""
+        self._answers[event.shop_id, event.buyer_id] = response
+        self._report.decisions.append(
+            Decision(event.at_ms, event.shop_id, event.buyer_id, event.message_id, response)
+        )
 
     def _now_ms(self, at_ms: int) -> int | None:
         """The time a call carries: the event's on a trace clock, else none."""

@@ -13,6 +13,7 @@ from fenliu.v1 import shop_pb2, types_pb2
 
 DEFAULT_WEIGHT = 5
 
+_TAKEN = (types_pb2.OUTCOME_AGENT, types_pb2.OUTCOME_ROBOT)
 _BY_SELECTION = (types_pb2.REASON_WEIGHTED, types_pb2.REASON_SPILLED)
 
 
@@ -30,10 +31,11 @@ class Reception:
 
 
 def receptions(decisions: Iterable[Decision]) -> dict[str, dict[str, Reception]]:
-    """By shop, by agent, both sorted; the agent "" stands for buyers nobody took."""
+    """By shop, by agent (or the robot), both sorted; "" stands for buyers nobody took: queued, pooled, left."""
     shops: dict[str, dict[str, Reception]] = defaultdict(lambda: defaultdict(Reception))
     for decision in decisions:
-        reception = shops[decision.shop_id][decision.response.agent_id]
+        taken = decision.response.outcome in _TAKEN
+        reception = shops[decision.shop_id][decision.response.agent_id if taken else ""]
         reception.buyers.add(decision.buyer_id)
         reception.reasons[decision.response.reason] += 1
     return {shop: dict(sorted(agents.items())) for shop, agents in sorted(shops.items())}
