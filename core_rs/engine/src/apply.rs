@@ -281,7 +281,11 @@ impl Shop {
                 inquiry: entry.inquiry.clone(),
                 target_agent_id,
                 target_group_id,
-                hops: entry.hops,
+                hops: if transferred {
+                    self.origin(decided, buyer_id, command).hops
+                } else {
+                    entry.hops
+                },
             },
             None => {
                 let Origin { inquiry, hops } = self.origin(decided, buyer_id, command);

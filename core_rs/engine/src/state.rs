@@ -358,9 +358,11 @@ impl Shop {
             .filter_map(|agent| self.member(&agent.agent_id))
     }
 
-    /// The buyer's contact, if one exists at `now`.
+    /// The buyer's contact, if one exists at `now`. What is due before `last_now_ms`, because a setting
+    /// was shortened, brings none back.
     pub fn contact(&self, buyer_id: &str, now: i64) -> Option<Contact> {
         let contact = self.buyers.get(buyer_id)?.contact?;
+        let now = now.max(self.last_now_ms);
         self.contact_exists(&contact, now).then_some(contact)
     }
 
