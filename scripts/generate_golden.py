@@ -182,17 +182,34 @@ class Recorder:
             "expire_session", engine_pb2.ExpireSession(shop_id=self.shop, session_id=session)
         )
 
+    def transfer(self, conversation: str, **fields: Any) -> Any:
+        fields = {"shop_id": self.shop, "conversation_id": conversation, **fields}
+        return self.do("transfer", request("transfer", **fields))
+
+    def cancel(self, buyer: str, **fields: Any) -> Any:
+        fields = {"shop_id": self.shop, "buyer_id": buyer, **fields}
+        return self.do("cancel_inquiry", request("cancel_inquiry", **fields))
+
+    def order(self, buyer: str, **fields: Any) -> Any:
+        base = {"shop_id": self.shop, "buyer_id": buyer, "order_id": "o", "type": 1}
+        return self.do("order", request("order", **{**base, **fields}))
+
     def tick_shop(self) -> Any:
         return self.do("tick", engine_pb2.Tick(shop_id=self.shop))
 
-    def weights(self, etag: str = "", **weights: int) -> Any:
+    def weights(self, etag: str = "", actor: str = "", **weights: int) -> Any:
         message = shop_pb2.SetWeightsRequest(shop_id=self.shop, etag=etag)
         for agent_id, weight in weights.items():
             message.weights.add(agent_id=agent_id, weight=weight)
-        return self.do("set_weights", message)
+        return self.do("set_weights", message, actor)
+
+    def change(self, agents: Any, groups: Any = None, **more: Any) -> Any:
+        owner = more.pop("owner", "")
+        actor = more.pop("actor", "")
+        return self.apply(actor, owner_agent_id=owner, **document(agents, groups, **more))
 
     def open(self, agents: Any, groups: Any = None, **more: Any) -> None:
-        self.apply(**document(agents, groups, **more))
+        self.change(agents, groups, **more)
         for agent in agents:
             self.set(agent, ONLINE)
 
@@ -315,7 +332,7 @@ def contacts(r: Recorder) -> None:
         r.set("a", status)
         r.now += window
         r.route("m")
-        r.close(f"c{r.pair.model.shops['s'].last_conversation()}")
+        r.close(f"c{r.pair.model.shops['s'].conversations_issued}")
     r.now += 24 * HOUR + 1
     r.route("m")
     r.set("a", ONLINE)
@@ -460,7 +477,7 @@ def shops(r: Recorder) -> None:
             buyer_agents=[shop_pb2.BuyerAgent(buyer_id=i, agent_id="a") for i in ids],
         ),
     )
-    stored = r.pair.model.shops["店"].document()
+    stored = r.pair.model.shops["店"].document
     r.do("apply_shop", shop_pb2.ApplyShopRequest(shop=stored))
     r.weights(a=0, b=5, Z=100)
     r.weights(etag="1", a=1)
@@ -491,6 +508,11 @@ def refusals(r: Recorder) -> None:
         r.update(bad, "a", ONLINE)
         r.set(bad, ONLINE)
         r.expire(bad)
+        r.transfer(bad, agent_id="a")
+        r.transfer("c1", agent_id=bad)
+        r.transfer("c1", group_id=bad)
+        r.cancel(bad)
+        r.order("m", order_id=bad)
     for never in ("c0", "c01", "c", "d1", "c１", "c99", "c18446744073709551617"):
         r.close(never)
     r.message(0, buyer_id="m")
@@ -503,8 +525,13 @@ def refusals(r: Recorder) -> None:
     r.set("a", ONLINE, awaiting=1_000_001)
     r.weights()
     r.weights(a=101)
+    r.transfer("c1")
+    r.transfer("c1", agent_id="a", reason="x" * 1025)
+    for fields in ({"type": 0}, {"type": 4}, {"amount_cents": -1}, {"items": -1}):
+        r.order("m", **fields)
+    r.order("m", occurred_at_ms=-1)
     rng = Random(20240601)
-    while len(r.steps) < 330:
+    while len(r.steps) < 420:
         made = document(["a", "b"], {"g": ["a"], "h": ["b"]})
         spoiled = shop_pb2.Shop(shop_id="s", **made)
         commands.spoil(rng, spoiled)
@@ -512,8 +539,264 @@ def refusals(r: Recorder) -> None:
         r.do("apply_shop", message)
 
 
+def robots(r: Recorder) -> None:
+    """Reception modes of shop and groups, policies, handoff, and the robot's own conversations."""
+    r.open(["a", "b"], robot_id="robot", reception_mode=3, robot_percent=30)
+    for n in range(11):
+        r.route(f"m{n}", product_id="p" if n % 2 else "")
+    r.route("m3")
+    r.route("m3", handoff=True)
+    r.change(["a", "b"], robot_id="robot", reception_mode=3, robot_percent=31)
+    r.route("n0")
+    for status in (SUSPENDED, OFFLINE):
+        r.set("a", status)
+        r.set("b", status)
+        r.route(f"n{status}")
+        r.route(f"h{status}", handoff=True)
+    r.message(BUYER, buyer_id="n3")
+    r.message(AGENT, buyer_id="n3", agent_id="b")
+    r.message(AGENT, buyer_id="h3")
+    r.set("a", ONLINE)
+    r.now += 31 * MINUTE
+    r.tick()
+    r.shop = "groups"
+    groups = {"p": ["a"], "q": ["b"], "r": ["a", "b"]}
+    more: dict[str, Any] = {
+        "bindings": {g: {"intents": [g]} for g in groups},
+        "policies": {"p": 3, "q": 4},
+        "modes": {"q": (3, 60), "r": (2, 0)},
+        "reception_scope": 2,
+    }
+    r.open(["a", "b"], groups, robot_id="机器人", **more)
+    for n, intent in enumerate("pqrqrqp"):
+        r.route(f"m{n}", intent=intent)
+    r.set("a", OFFLINE)
+    r.route("x1", intent="p")
+    r.route("x2", intent="p", handoff=True)
+    r.route("x1", handoff=True, intent="q")
+    r.change(["a", "b"], groups, **more)
+    r.route("x2")
+    r.route("m2")
+    r.set("b", SUSPENDED)
+    r.route("m4", handoff=True)
+    r.set("b", ONLINE)
+
+
+def volumes(r: Recorder) -> None:
+    """Caps, hourly and daily limits, their resets, and what counts."""
+    r.open(["a", "b", "é"], caps={"a": 2}, hourly={"b": 2, "é": 1}, daily={"é": 2}, idle_close_ms=0)
+    for n in range(7):
+        r.now += MINUTE
+        r.route(f"m{n}")
+    r.query("list_presence", shop_id="s")
+    r.transfer("c1", agent_id="b")
+    r.transfer("c2", group_id="g")
+    r.now += HOUR
+    r.tick_shop()
+    r.query("list_presence", shop_id="s")
+    for n in range(7, 12):
+        r.route(f"m{n}")
+    r.change(["a", "b", "é"], caps={"a": 2}, hourly={"b": 9}, daily={"é": 1}, idle_close_ms=0)
+    r.now += 14 * HOUR
+    r.set("b", ONLINE, awaiting=0)
+    r.tick()
+    r.change(["a", "b"], hourly={"b": 1}, idle_close_ms=0)
+    r.route("z")
+    r.route("y")
+
+
+def queue(r: Recorder) -> None:
+    """Entering, places and estimates, leaving by priority, timeouts, policies, cancelling."""
+    more: dict[str, Any] = {"caps": {"a": 1, "b": 1}, "queue_limit": 4, "idle_close_ms": HOUR}
+    r.open(["a", "b"], {"g": ["a"], "h": ["b"]}, **more)
+    for n, priority in enumerate((0, 0, 0, 9, 1, 1, 0)):
+        r.now += 100
+        r.route(f"m{n}", priority=priority, intent=str(n))
+    r.route("m4")
+    r.now += 5000
+    r.close("c1")
+    r.route("m5", priority=9)
+    r.cancel("m5", request_id="r")
+    r.cancel("m5", request_id="r")
+    r.cancel("m6", request_id="r")
+    r.cancel("nobody")
+    r.now += 3000
+    r.message(AGENT, buyer_id="m1")
+    r.close("c2")
+    r.route("w1", exclude_agent_ids=["a", "b"])
+    r.route("w2")
+    r.set("b", OFFLINE)
+    r.route("w3")
+    r.now += 10 * MINUTE
+    r.tick()
+    r.route("w3")
+    more["policies"] = {"g": 2, "h": 4}
+    more["bindings"] = {"g": {"intents": ["g"]}, "h": {"intents": ["h"]}}
+    r.change(["a", "b"], {"g": ["a"], "h": ["b"]}, **more)
+    r.route("v1", intent="g")
+    r.route("v2", intent="h")
+    r.route("v1", intent="h")
+    r.set("a", OFFLINE)
+    r.now += 10 * MINUTE
+    r.tick_shop()
+    r.set("a", ONLINE)
+    r.set("b", ONLINE)
+    r.now += 2 * HOUR
+    r.tick()
+
+
+def pool(r: Recorder) -> None:
+    """Leaving the pool: online, reply, close, weights, settings; known buyers first; charged."""
+    r.change({"a": 5, "b": 3, "c": 0}, {"g": ["a", "b", "c"], "h": ["b"]}, busy_threshold=2)
+    r.message(AGENT, buyer_id="known", agent_id="a")
+    r.close("c1")
+    for n in range(9):
+        r.route(f"m{n}", product_id="p" if n % 2 else "", exclude_agent_ids=["b"] * (n == 3))
+    r.route("known")
+    r.route("ded", dedicated_agent_id="c")
+    r.update("x", "b", ONLINE)
+    r.update("x", "a", ONLINE)
+    r.message(AGENT, buyer_id="known")
+    r.close("c2")
+    r.set("c", SUSPENDED)
+    r.set("c", ONLINE)
+    r.weights(a=0, b=0, c=1)
+    settings: dict[str, Any] = {"busy_threshold": 3, "charge_sticky": True}
+    r.change({"a": 5, "b": 3, "c": 1}, {"g": ["a", "b", "c"], "h": ["b"]}, **settings)
+    r.query("list_presence", shop_id="s")
+    r.set("a", OFFLINE)
+    r.message(BUYER, buyer_id="known")
+    r.now += 31 * MINUTE
+    r.tick()
+    for n in range(4):
+        r.route(f"m{n}")
+    r.now += HOUR
+    r.route("x1", dedicated_agent_id="b")
+    r.shop = "night"
+    r.change(["a"], offline_target=3, owner="boss")
+    r.route("m1")
+    r.set("a", ONLINE)
+    r.route("m1")
+
+
+def transfers(r: Recorder) -> None:
+    """To agents and groups, present and away; hops; every refusal."""
+    r.open({"a": 5, "b": 5, "c": 0}, {"g": ["a", "b"], "h": ["b"], "e": []}, idle_close_ms=0)
+    r.route("m", product_id="p", exclude_agent_ids=["z"])
+    r.transfer("c1", agent_id="a")
+    r.transfer("c1", agent_id="nobody")
+    r.transfer("c1", group_id="nowhere")
+    r.transfer("c9", agent_id="b")
+    r.transfer("c1", group_id="e")
+    r.transfer("c1", agent_id="c", reason="换货", request_id="r")
+    r.transfer("c1", agent_id="c", reason="换货", request_id="r")
+    r.transfer("c1", agent_id="c", request_id="r")
+    r.transfer("c1", agent_id="b")
+    r.transfer("c2", group_id="h")
+    r.transfer("c3", group_id="h")
+    r.transfer("c3", group_id="h", allow_offline=True)
+    r.route("m")
+    r.set("b", OFFLINE)
+    r.route("n")
+    r.transfer("c5", agent_id="b")
+    r.transfer("c5", agent_id="b", allow_offline=True)
+    r.route("o")
+    r.transfer("c6", group_id="h", allow_offline=True)
+    r.set("a", SUSPENDED)
+    r.route("n")
+    r.set("b", ONLINE, awaiting=4)
+    r.set("b", ONLINE, awaiting=0)
+    r.route("long")
+    number = r.pair.model.shops["s"].conversations_issued
+    for n in range(11):
+        r.transfer(f"c{number + n}", agent_id="abc"[n % 3])
+    r.shop = "robot"
+    r.change(["a", "b"], robot_id="robot")
+    r.route("m")
+    r.transfer("c1", agent_id="b", allow_offline=True)
+    r.route("n")
+    r.transfer("c2", group_id="g", allow_offline=True)
+    r.set("b", ONLINE)
+
+
+def timeouts(r: Recorder) -> None:
+    """Reply timeouts, chains of them, and the order of what is due together."""
+    settings: dict[str, Any] = {"reply_timeout_ms": MINUTE, "idle_close_ms": 5 * MINUTE}
+    r.open(["a", "b", "c"], {"g": ["a", "b"], "h": ["c"]}, **settings)
+    for n in range(4):
+        r.now += 10
+        r.route(f"m{n}", priority=n, exclude_agent_ids=["b"] * (n == 2))
+    r.message(AGENT, conversation_id="c2")
+    r.message(AUTO_REPLY, conversation_id="c3")
+    r.now += MINUTE - 5
+    r.tick_shop()
+    r.now += MINUTE
+    r.route("m0", dedicated_agent_id="nobody")
+    r.now += 10 * MINUTE
+    r.tick()
+    r.shop = "full"
+    settings = {
+        "reply_timeout_ms": HOUR,
+        "queue_timeout_ms": HOUR,
+        "idle_close_ms": HOUR,
+        "queue_limit": 5,
+        "max_hops": 1,
+        "hourly": {"a": 1, "b": 1},
+    }
+    r.now = T0 + DAY
+    r.open(["a", "b"], **settings)
+    for n in range(5):
+        r.route(f"m{n}")
+    r.message(AGENT, buyer_id="m0")
+    r.now += HOUR
+    r.tick()
+    r.change(["a", "b"], **{**settings, "idle_close_ms": MINUTE, "reply_timeout_ms": 1000})
+    r.tick()
+    r.now += DAY
+    r.tick()
+
+
+def permissions(r: Recorder) -> None:
+    """Who may change a shop, and who may grant."""
+    r.change(["a", "b"], managers=["a"], owner="boss", actor="anybody")
+    for actor in ("", "boss", "a", "b", "stranger"):
+        r.change(["a", "b"], managers=["a"], owner="boss", actor=actor, busy_threshold=len(actor))
+        r.weights(actor=actor, b=len(actor))
+    for more in (
+        {"managers": []},
+        {"managers": ["a", "b"]},
+        {"managers": ["a"], "owner": "a"},
+        {"managers": ["a"], "owner": "boss", "robot_id": "r"},
+    ):
+        r.change(["a", "b"], actor="a", **{"owner": "boss", **more})
+    r.change(["b"], owner="boss", actor="a")
+    r.change(["b"], owner="boss", actor="boss")
+    r.change(["a", "b"], owner="boss", actor="a")
+    r.weights(actor="boss", etag="1", b=1)
+    r.weights(actor="b", etag="1", b=1)
+    r.shop = "orphan"
+    r.change(["a"])
+    r.change(["a"], owner="boss", actor="boss")
+    r.change(["a"], owner="boss")
+
+
+def orders(r: Recorder) -> None:
+    """Order events: times, repeats, and the memory apart from messages'."""
+    r.open(["a"])
+    r.order("m", amount_cents=1999, items=2)
+    for at in (1, r.now + 5 * MINUTE, r.now + DAY):
+        r.order("m", type=2, occurred_at_ms=at, event_id=f"e{at}")
+        r.order("n", type=3, occurred_at_ms=at, event_id=f"e{at}")
+    r.message(BUYER, buyer_id="m", event_id="e1")
+    r.now += DAY
+    r.order("m", event_id="e1")
+    r.now += 1
+    r.order("m", event_id="e1")
+    r.tick()
+
+
 def batches(r: Recorder) -> None:
-    """Batches of inquiries and messages, in slices and with bad elements."""
+    """Batches of inquiries, orders and messages, in slices and with bad elements."""
     for r.shop in ("s", "店", "t"):
         r.open(["a", "b", "c"])
     rng = Random(7)
@@ -527,7 +810,10 @@ def batches(r: Recorder) -> None:
     items = [commands.message(rng, 6, r.now) for _ in range(24)]
     items[7] = b"\x08\x01"
     r.batch("message", items, 7)
-    for name in ("route", "message"):
+    items = [commands.order(rng, r.now) for _ in range(12)]
+    items[2] = b"\x0a\x05s"
+    r.batch("order", items, 5)
+    for name in ("route", "message", "order"):
         for data in (b"\x0a\x05s", b"\x08\x01", b"\x12\x00", b"\x0a\x00" * 4097):
             r.refused_batch(name, data)
 
@@ -539,7 +825,7 @@ def walk(seed: int) -> Callable[[Recorder], None]:
         rng = Random(seed)
         for shop_id in commands.SHOPS[:2]:
             made = commands.document(rng, shop_id)
-            r.do("apply_shop", shop_pb2.ApplyShopRequest(shop=made), "owner")
+            r.do("apply_shop", shop_pb2.ApplyShopRequest(shop=made), "boss")
             r.shop = shop_id
             for agent in made.agents[:4]:
                 r.update("x", agent.agent_id, ONLINE)
@@ -552,32 +838,20 @@ def walk(seed: int) -> Callable[[Recorder], None]:
 
 def _random_step(r: Recorder, rng: Random) -> None:
     shops = r.pair.model.shops
-    issued = shops[commands.SHOPS[0]].last_conversation()
-    etags = [shop.document().etag for shop in shops.values()]
+    issued = shops[commands.SHOPS[0]].conversations_issued
     r.now += rng.choice(commands.JUMPS)
     turn = rng.randrange(40)
-    if turn < 14:
-        r.do("route", commands.route(rng))
-    elif turn < 24:
-        r.do("message", commands.message(rng, issued, r.now))
-    elif turn < 30:
-        r.do("update_presence", commands.update_presence(rng))
-    elif turn < 32:
-        r.do("set_presence", commands.set_presence(rng), rng.choice(["", "m"]))
-    elif turn < 34:
-        r.do("close_conversation", commands.close_conversation(rng, issued))
-    elif turn == 34:
-        r.do("expire_session", commands.expire_session(rng))
-    elif turn == 35:
-        r.do("apply_shop", commands.apply_shop(rng, etags), "owner")
-    elif turn == 36:
-        r.do("set_weights", commands.set_weights(rng, etags), rng.choice(["", "m"]))
-    elif turn == 37:
+    if turn == 0:
         r.tick()
-    elif turn == 38:
+    elif turn == 1:
         r.query("list_presence", shop_id=commands.shop_id(rng))
-    else:
+    elif turn == 2:
         r.batch("route", [commands.route(rng) for _ in range(4)], 3)
+    elif turn == 3:
+        r.batch("order", [commands.order(rng, r.now) for _ in range(3)], 2)
+    else:
+        etags = [shop.document.etag for shop in shops.values()]
+        r.do(*commands.any_command(rng, issued, etags, r.now))
 
 
 TOPICS: dict[str, Callable[[Recorder], None]] = {
@@ -588,6 +862,14 @@ TOPICS: dict[str, Callable[[Recorder], None]] = {
     "due": due,
     "presence": presence,
     "shops": shops,
+    "robots": robots,
+    "volumes": volumes,
+    "queue": queue,
+    "pool": pool,
+    "transfers": transfers,
+    "timeouts": timeouts,
+    "permissions": permissions,
+    "orders": orders,
     "refusals": refusals,
     "batches": batches,
     "walk-1": walk(1),

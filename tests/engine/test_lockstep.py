@@ -47,7 +47,7 @@ class Walk(RuleBasedStateMachine):
         return [shop.document.etag for shop in self.pair.model.shops.values()]
 
     def do(self, name: str, message: Any, actor: str = "") -> Result:
-        result = self.pair.do(name, message, self.now, actor)
+        result: Result = self.pair.do(name, message, self.now, actor)
         if result.entry:
             self.pair.check_shop(self.shop_of(name, message))
         return result
@@ -90,6 +90,12 @@ class Walk(RuleBasedStateMachine):
     @rule(rng=rngs)
     def set_weights(self, rng: Any) -> None:
         self.do("set_weights", commands.set_weights(rng, self.etags()), commands.actor(rng))
+
+    @rule(rng=rngs)
+    def a_stretch_of_everything(self, rng: Any) -> None:
+        for _ in range(rng.randrange(1, 40)):
+            self.now += rng.choice(commands.JUMPS[:16] if rng.randrange(20) else commands.JUMPS)
+            self.do(*commands.any_command(rng, self.issued(), self.etags(), self.now))
 
     @rule(rng=rngs)
     def inquiries(self, rng: Any) -> None:

@@ -6,6 +6,7 @@ log, and a second judge that decides the log's commands again.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -307,7 +308,9 @@ class Lockstep:
 
     @staticmethod
     def _said(got: Any, expected: Any) -> str:
-        return f"got\n{got}\nexpected\n{expected}"
+        """Where two messages differ."""
+        lines = str(expected).splitlines(), str(got).splitlines()
+        return "\n".join(difflib.unified_diff(*lines, "expected", "got", n=8, lineterm=""))
 
 
 def _shop_of(message: Any) -> str:
