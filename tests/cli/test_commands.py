@@ -295,7 +295,7 @@ def test_the_demo_plays_a_day_and_shows_shares_and_reasons(tmp_path: Path):
     demo = ("demo", shop, "--buyers", "8", "--listen", "127.0.0.1:0", "--data", tmp_path / "data")
     text = said(run(*demo, ONCE="1"))
     assert "演示店 · demo" in text
-    assert "By weight" in " ".join(text.split())
+    assert " Due " in text
     assert "listening" not in text
     assert max(map(cell_len, text.splitlines())) <= 80
     # The next day goes to a copy: the first shop keeps its traffic.

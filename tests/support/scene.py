@@ -5,6 +5,7 @@ The server runs in a process of its own and is called over a real port; calls ca
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import proto
 
 from fenliu.client import FenliuError
 from fenliu.engine.partitions import partition_of
@@ -335,7 +337,8 @@ class Scene:
         reader = SqliteReader(self.server.data)
         entries = []
         for record in reader.read(partition_of(self.shop_id, reader.partitions)):
-            for entry in _entries(record.entries):
+            stream = io.BytesIO(record.entries)
+            while (entry := proto.parse_length_prefixed(engine_pb2.Entry, stream)) is not None:
                 name = entry.WhichOneof("command")
                 command = getattr(entry, str(name))
                 inner = {"apply_shop": "shop", "update_presence": "update"}.get(str(name))
@@ -367,19 +370,3 @@ class Scene:
 def _taken(result: dispatch_pb2.MessageResult) -> dispatch_pb2.MessageResult:
     assert not result.HasField("status"), result.status.message
     return result
-
-
-def _entries(data: bytes) -> Iterator[engine_pb2.Entry]:
-    """The length-prefixed entries of a record."""
-    at = 0
-    while at < len(data):
-        length = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        yield engine_pb2.Entry.FromString(data[at : at + length])
-        at += length

@@ -125,7 +125,7 @@ async def _play_day(
     tables.print_besides(report)
     click.echo(
         "Buyers counts people, the reasons count inquiries. Share is an agent's part of\n"
-        "the new buyers (weighted, spilled); By weight is what the weights alone give\n"
+        "the new buyers (weighted, spilled); Due is what the weights alone give\n"
         "those at the desk. The busy get fewer, never none."
     )
     tables.print_failures(report)

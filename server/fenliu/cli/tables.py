@@ -78,7 +78,7 @@ def print_shares(
     title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
     table = _table(escape(title))
     table.add_column("Agent", overflow="fold")
-    for header in ("Weight", "Buyers", "Share", "By weight", *map(reason_name, reasons)):
+    for header in ("Weight", "Buyers", "Share", "Due", *map(reason_name, reasons)):
         table.add_column(header, justify="right")
     new = sum(reception.new_buyers for reception in agents.values())
     due = sum(expected.values())
