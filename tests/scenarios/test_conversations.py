@@ -96,7 +96,7 @@ def test_an_agents_first_word_opens_a_conversation(scene: Scene):
     scene.opens(["a", "b"])
     scene.replies("wang", agent_id="b")
     assert brief(scene.route("wang")) == "AGENT b OPEN_CONVERSATION"
-    assert scene.agents()["b"].awaiting == 1 - 1  # Nobody waits for an answer.
+    assert scene.agents()["b"].awaiting == 0  # Nobody waits for an answer.
 
 
 def test_a_first_word_needs_an_agent_of_the_shop(scene: Scene):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fenliu.v1 import types_pb2
 from support.scene import MINUTE, NEVER_BUSY, SUSPENDED, Scene, agent, brief, group
 
 
@@ -113,6 +114,31 @@ def test_a_group_without_anybody_is_refused_unless_it_may_wait_for_them(scene: S
     assert scene.news() == []
     scene.online("c")
     assert scene.news() == ["wang: AGENT c LEFT_POOL"]
+
+
+def test_what_was_left_for_somebody_who_left_waits_for_the_buyer_to_ask_again(scene: Scene):
+    before = desk(scene)
+    scene.offline("b")
+    scene.transfer(before, agent_id="b", allow_offline=True)
+    del scene.shop.agents[1]
+    scene.shop.groups[1].agent_ids.remove("b")
+    scene.apply(scene.shop)
+    scene.news()
+    scene.offline("c")
+    scene.online("c")
+    assert scene.news() == []
+    assert scene.route("wang").outcome == types_pb2.OUTCOME_AGENT
+    assert not scene.cancel("wang")
+
+
+def test_what_was_left_for_a_group_that_is_gone_goes_to_whoever_may_have_it(scene: Scene):
+    before = desk(scene)
+    scene.offline("b", "c")
+    scene.transfer(before, group_id="after", allow_offline=True)
+    scene.news()
+    del scene.shop.groups[1]
+    scene.apply(scene.shop)
+    assert scene.news() == ["wang: AGENT a LEFT_POOL"]
 
 
 def test_at_most_10_hops_along_the_chain(scene: Scene):
