@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from fenliu.app import App
 from fenliu.config import ConfigError, ServerConfig
+from fenliu.rpc.context import from_this_machine
 from fenliu.rpc.errors import Sanitiser
 from fenliu.rpc.methods import SERVICE_NAMES
+from fenliu.v1 import shop_pb2
 from support.calls import Caller, Start, demo_shop, refused
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -82,8 +86,6 @@ async def test_an_unforeseen_error_shows_an_id_and_nothing_of_itself():
 
 
 async def test_a_port_in_use_is_refused(start: Start, tmp_path: Path):
-    from fenliu.app import App
-
     async with start() as call:
         app = App(ServerConfig(listen=call.address, data=tmp_path / "other", core="python"))
         with pytest.raises(RuntimeError):
@@ -92,8 +94,6 @@ async def test_a_port_in_use_is_refused(start: Start, tmp_path: Path):
 
 
 async def test_a_second_server_on_the_same_data_is_refused(start: Start, tmp_path: Path):
-    from fenliu.app import App
-
     async with start() as call:
         await call.apply(demo_shop())
         app = App(ServerConfig(listen="127.0.0.1:0", data=tmp_path / "data", core="python"))
@@ -138,3 +138,45 @@ async def test_an_overlong_message_is_refused_by_the_transport(call: Caller):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.channel.unary_unary("/fenliu.v1.DispatchService/Route")(b"x" * 5_000_000)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_an_actor_named_from_another_machine_is_refused(tmp_path: Path):
+    config = ServerConfig(listen="0.0.0.0:0", data=tmp_path / "data", core="python")
+    app = App(config)
+    port = (await app.start()).rpartition(":")[2]
+    try:
+        # This machine's own address that is not loopback, as a neighbour would be seen.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))  # Sends nothing; asks for the route's source.
+            except OSError:
+                pytest.skip("this machine has no address but loopback")
+            host = probe.getsockname()[0]
+        async with grpc.aio.insecure_channel(f"{host}:{port}") as channel:
+            call = Caller(channel, app, f"{host}:{port}")
+            await call.apply(demo_shop())
+            refused = await call.refusal(
+                "ShopService/ApplyShop",
+                shop_pb2.ApplyShopRequest(shop=demo_shop(busy_threshold=9)),
+                fenliu_actor="boss",
+            )
+        assert (refused.code, refused.reason) == (
+            grpc.StatusCode.PERMISSION_DENIED,
+            "NOT_ALLOWED",
+        )
+    finally:
+        await app.stop()
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        ("ipv4:127.0.0.1:1234", True),
+        ("ipv6:%5B::1%5D:1234", True),
+        ("unix:", True),
+        ("ipv4:192.168.1.7:1234", False),
+        ("ipv6:%5Bfe80::1%5D:1234", False),
+    ],
+)
+def test_peers_of_this_machine_are_known(peer: str, expected: bool):
+    assert from_this_machine(peer) is expected

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from fenliu.config import is_loopback
-from fenliu.rpc.errors import invalid
+from fenliu.rpc.errors import invalid, not_allowed
 
 ACTOR = "fenliu-actor"
 NOW = "fenliu-now-ms"
@@ -31,18 +31,24 @@ def now_ms(context: Context) -> int | None:
 
 
 def actor(context: Context) -> str:
-    """Who acts: until there are credentials, what a caller on this machine says; else empty."""
+    """Who acts: until there are credentials, what a caller on this machine says; else empty.
+
+    Raises Refusal for an actor named from elsewhere: taking the word for it, or taking it for the
+    operator's, would both be wrong.
+    """
     for key, value in context.invocation_metadata() or ():
         if key == ACTOR:
             text = value if isinstance(value, str) else value.decode("utf-8", "replace")
             if len(text.encode()) > MAX_ACTOR_BYTES:
                 raise invalid(ACTOR, f"at most {MAX_ACTOR_BYTES} bytes")
-            return text if _from_this_machine(context) else ""
+            if not from_this_machine(context.peer()):
+                raise not_allowed(ACTOR, "only callers on this machine may say who acts")
+            return text
     return ""
 
 
-def _from_this_machine(context: Context) -> bool:
-    """Whether the peer is a loopback address ("ipv4:127.0.0.1:1234", "ipv6:%5B::1%5D:1234")."""
-    kind, _, rest = context.peer().partition(":")
+def from_this_machine(peer: str) -> bool:
+    """Whether grpc's peer is loopback ("ipv4:127.0.0.1:1234", "ipv6:%5B::1%5D:1234", "unix:")."""
+    kind, _, rest = peer.partition(":")
     host = rest.rpartition(":")[0].replace("%5B", "[").replace("%5D", "]")
     return kind == "unix" or is_loopback(host)

@@ -81,6 +81,17 @@ def invalid(field: str, rule: str) -> Refusal:
     )
 
 
+def not_allowed(field: str, rule: str) -> Refusal:
+    """PERMISSION_DENIED, as the engine says it of an actor without permission."""
+    return refusal(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "NOT_ALLOWED",
+        f"{field}: {rule}",
+        field=field,
+        rule=rule,
+    )
+
+
 def engine_refusal(status: bytes) -> Refusal:
     """A refusal the engine wrote."""
     return Refusal(status_pb2.Status.FromString(status))
