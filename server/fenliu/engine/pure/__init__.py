@@ -5,7 +5,7 @@ Where to read, in the order of docs/engine.md:
 1. `engine` - the life of a command; `turn`, `repeats`
 2. `state`, `agents` - what is known of a shop; `apply` - the only place where it changes
 3. `wire`, `refusals`, `validation` - from bytes to a request that keeps the rules
-4. `config` - the shop document
+4. `config` - the shop document; `document` - how the rules look things up in it
 5. `presence`, `messages` - agents' states and message events
 6. `selection` - weighted selection
 7. `route` - the decision, step by step, and closing

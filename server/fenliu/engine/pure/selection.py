@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ONE = 2**64
 
-# (key, agent id, stamp): the stamp tells whether the member has moved since this was pushed.
+# (key, agent id, stamp): holds as long as the member still has the stamp. A pool gives each stamp
+# once, so that no item of somebody who left the shop can pass for one of somebody who came back.
 _HeapItem = tuple[int, str, int]
 
 
@@ -53,6 +54,7 @@ class Pool:
 
     __slots__ = (
         "_eligible",
+        "_last_stamp",
         "_waiting",
         "agent_ids",
         "available",
@@ -78,6 +80,7 @@ class Pool:
         self.total_weight = 0
         self._eligible: list[_HeapItem] = []
         self._waiting: list[_HeapItem] = []
+        self._last_stamp = 0
 
     def has_available(self, excluded: Collection[str], agents: Mapping[str, Agent]) -> bool:
         """Whether somebody not excluded is available now. `excluded` names nobody twice."""
@@ -97,7 +100,6 @@ class Pool:
                 if member is not None and member.available:
                     self.total_weight -= member.weight
                     member.available = False
-                    member.stamp += 1
                 continue
             weight = agent.effective_weight
             if member is None:
@@ -160,7 +162,8 @@ class Pool:
     # --- The two heaps ---
 
     def _place(self, agent_id: str, member: Member) -> None:
-        member.stamp += 1
+        self._last_stamp += 1
+        member.stamp = self._last_stamp
         if len(self._eligible) + len(self._waiting) > 2 * len(self.members) + 64:
             self._rebuild()
         else:
