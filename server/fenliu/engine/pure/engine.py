@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush, heapreplace
 from typing import Any, NamedTuple, TypeAlias, final
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind, QueryKind
 from fenliu.engine.partitions import partition_of
@@ -458,8 +458,8 @@ def _split_entries(entries: bytes) -> Iterable[bytes]:
 
 def _decode_entry(data: bytes) -> engine_pb2.Entry:
     try:
-        entry = engine_pb2.Entry.FromString(data)
-    except DecodeError:
+        entry = wire.decode(engine_pb2.Entry, data)
+    except (wire.MalformedError, wire.NotUtf8Error):
         raise ValueError("not an entry") from None
     if any(fact.WhichOneof("fact") is None for fact in entry.facts):
         raise ValueError("an entry with a fact of an unknown kind")
@@ -489,7 +489,7 @@ def _reply_of(message: Message, facts: Iterable[engine_pb2.Fact]) -> bytes:
 
 def _load(data: bytes, partitions: int) -> Shop:
     try:
-        state = engine_pb2.ShopSnapshot.FromString(data)
-    except DecodeError:
+        state = wire.decode(engine_pb2.ShopSnapshot, data)
+    except (wire.MalformedError, wire.NotUtf8Error):
         raise ValueError("not a snapshot") from None
     return snapshot.load(state, partition_of(state.shop.shop_id, partitions))
