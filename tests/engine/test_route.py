@@ -186,6 +186,14 @@ def test_an_inquiry_in_an_open_conversation_is_activity_and_renews_the_contact(d
     assert not desk.state.conversations[0].awaiting
 
 
+def test_an_inquiry_takes_back_no_activity(desk: Desk) -> None:
+    open_shop(desk, ["a"])
+    desk.route("m")
+    desk.message(BUYER, T0, conversation_id="c1", sent_at_ms=T0 + 5000)
+    desk.route("m", T0 + 1000)
+    assert desk.state.conversations[0].last_activity_ms == T0 + 5000
+
+
 # --- step 3: recent contact -----------------------------------------------------------------------
 
 WINDOW, SUSPENDED_WINDOW = 72 * HOUR, 24 * HOUR
