@@ -260,8 +260,9 @@ def test_thousands_of_buyers_are_handled_as_a_few_are() -> None:
         assert code == 0
         follower.apply(entry)
 
+    weights = {a: rng.choice([1, 5, 9]) for a in agents}
     shop = document(
-        {a: rng.choice([1, 5, 9]) for a in agents},
+        weights,
         {"g": agents[:25], "h": agents[15:]},
         caps=dict.fromkeys(agents[::3], 30),
         bindings={"h": {"intents": ["size"]}},
@@ -308,6 +309,21 @@ def test_thousands_of_buyers_are_handled_as_a_few_are() -> None:
         agent, status = rng.choice(agents), rng.choice([1, 1, 2, 3])
         message = request("set_presence", shop_id="s", agent_id=agent, status=status)
         decide("set_presence", message, now)
+        if turn % 4 == 3:
+            # Three agents leave the shop and come back at once: new, and OFFLINE.
+            left = rng.sample(agents, 3)
+            for gone in (left, []):
+                made = shop_pb2.Shop(shop_id="s", **shop)
+                kept = [a for a in made.agents if a.agent_id not in gone]
+                del made.agents[:]
+                made.agents.extend(kept)
+                for group in made.groups:
+                    members = [a for a in group.agent_ids if a not in gone]
+                    group.agent_ids[:] = members
+                decide("apply_shop", shop_pb2.ApplyShopRequest(shop=made), now)
+            for agent in left:
+                message = request("set_presence", shop_id="s", agent_id=agent, status=1)
+                decide("set_presence", message, now)
         if turn % 5 == 4:
             for i, core in enumerate(cores):
                 fresh = core.Engine(4)
