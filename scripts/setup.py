@@ -64,11 +64,9 @@ def put_on_path() -> None:
 
 
 def build_core() -> None:
-    """Builds the Rust core into server/fenliu/engine/, or says that Python serves."""
+    """Builds the Rust core into server/fenliu/engine/. Without cargo the server says what serves."""
     extension = PROJECT / "server" / "fenliu" / "engine" / "_core.abi3.so"
     if shutil.which("cargo") is None:
-        if not extension.exists():
-            say("cargo not found: the pure-Python core serves (same answers, slower)")
         return
     sources = [
         path

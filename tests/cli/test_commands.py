@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -166,6 +167,21 @@ def test_no_server_is_one_line_and_exit_1():
     result = run("route", "--shop", "s", "--buyer", "b", "--target", "127.0.0.1:1")
     assert said(result, 1) == ""
     assert result.stderr == ("Error: no server answers at 127.0.0.1:1; `fenliu serve` starts one\n")
+
+
+def test_a_server_that_is_just_starting_is_waited_for(tmp_path: Path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        target = f"127.0.0.1:{probe.getsockname()[1]}"
+    options = ["--listen", target, "--data", str(tmp_path / "data")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fenliu", "serve", *options], stdout=subprocess.DEVNULL
+    )
+    try:
+        assert len(said(run("state-hash", "--target", target)).strip()) == 64
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 @pytest.mark.parametrize(

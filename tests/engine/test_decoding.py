@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from random import Random
 from types import ModuleType
 
 import pytest
 from google.protobuf.message import DecodeError
 
 from fenliu.v1 import dispatch_pb2, shop_pb2
+from model import commands
+from model.cores import all_cores
 from model.wire import COMMANDS, ONLINE, QUERIES, T0, Desk, document, status_bytes
 
 
@@ -178,6 +182,91 @@ def test_queries_are_read_the_same_way(desk: Desk, name: str) -> None:
     assert reply == status_bytes((3, "INVALID_FIELD", path, "must be UTF-8"))
 
 
+def test_a_number_of_more_than_64_bits_is_malformed(desk: Desk) -> None:
+    for last in (2, 0x41, 0x7F):
+        body = ROUTE + b"\x48" + b"\xff" * 9 + bytes([last])
+        assert desk.raw("route", body).refusal == malformed("route")
+    minus_one = ROUTE + b"\x48" + b"\xff" * 9 + b"\x01"
+    assert desk.raw("route", minus_one).refusal[2] == "priority"
+
+
+@pytest.mark.parametrize("size", range(1, 11))
+def test_lengths_and_tags_may_be_longer_than_they_need(desk: Desk, size: int) -> None:
+    def padded(number: int) -> bytes:
+        if size == 1:
+            return bytes([number])
+        return bytes([number | 0x80]) + b"\x80" * (size - 2) + b"\x00"
+
+    body = padded(0x0A) + padded(1) + b"s" + padded(0x12) + padded(1) + b"b"
+    result = desk.raw("route", body)
+    assert result.code == 0
+    assert result.logged.route.SerializeToString() == ROUTE
+
+
 def test_a_body_may_be_empty(desk: Desk) -> None:
     assert desk.raw("route", b"", T0).refusal == (3, "INVALID_FIELD", "shop_id", "required")
     assert desk.raw("apply_shop", b"", T0).refusal == (3, "INVALID_FIELD", "shop", "required")
+
+
+def mutated(rng: Random, body: bytes) -> bytes:
+    """The body with one to three bytes changed, put in or left out, or cut off."""
+    data = bytearray(body)
+    for _ in range(rng.randrange(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        how = rng.randrange(5)
+        if how == 0:
+            data[at:at] = rng.choice(ODD_BYTES)
+        elif how == 1:
+            data = data[:at]
+        elif at < len(data):
+            if how == 2:
+                del data[at]
+            else:
+                data[at] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+ODD_BYTES = [
+    b"\x0b\x0c",  # a group of field 1
+    b"\xa3\x06\x0a\x01a\xa4\x06",  # an unknown group
+    b"\xa3\x06",  # one that does not end
+    b"\xfa\xff\xff\xff\x0f\x00",  # the highest field number
+    b"\x82\x80\x80\x80\x10\x00",  # one above it
+    b"\x8a\x80\x00\x01s",  # field 1 with a longer tag than it needs
+    b"\x80",
+    b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+    b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
+    b"\xff",
+]
+
+
+def test_both_cores_read_damaged_bodies_the_same_way() -> None:
+    found = all_cores()
+    if len(found) < 2:
+        pytest.skip("the Rust extension is not built")
+    rng = Random(5)
+    engines = [core.Engine(4) for core in found]
+    shop = shop_pb2.Shop(shop_id="s", **document(["a", "b"]))
+    body = shop_pb2.ApplyShopRequest(shop=shop).SerializeToString()
+    for engine in engines:
+        engine.decide(10, body, T0)
+    codes: Counter[int] = Counter()
+    for number in range(2500):
+        name, message = rng.choice(
+            [
+                ("route", commands.route(rng)),
+                ("message", commands.message(rng, 20, T0)),
+                ("apply_shop", commands.apply_shop(rng, [])),
+                ("update_presence", commands.update_presence(rng)),
+                ("set_weights", commands.set_weights(rng, [])),
+                ("close_conversation", commands.close_conversation(rng, 20)),
+            ]
+        )
+        whole = message.SerializeToString()
+        damaged = mutated(rng, whole)
+        answers = [e.decide(COMMANDS[name][0], damaged, T0 + number) for e in engines]
+        assert answers[0] == answers[1], f"{name} {damaged.hex()}"
+        codes[answers[0][0]] += 1
+    assert engines[0].state_hash() == engines[1].state_hash()
+    assert codes[3] > 500
+    assert codes[0] > 50

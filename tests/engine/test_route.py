@@ -186,6 +186,14 @@ def test_an_inquiry_in_an_open_conversation_is_activity_and_renews_the_contact(d
     assert not desk.state.conversations[0].awaiting
 
 
+def test_an_inquiry_takes_back_no_activity(desk: Desk) -> None:
+    open_shop(desk, ["a"])
+    desk.route("m")
+    desk.message(BUYER, T0, conversation_id="c1", sent_at_ms=T0 + 5000)
+    desk.route("m", T0 + 1000)
+    assert desk.state.conversations[0].last_activity_ms == T0 + 5000
+
+
 # --- step 3: recent contact -----------------------------------------------------------------------
 
 WINDOW, SUSPENDED_WINDOW = 72 * HOUR, 24 * HOUR
@@ -473,6 +481,17 @@ def test_excluded_agents_are_not_taken(desk: Desk) -> None:
         assert said(desk.route(f"m{n}", exclude_agent_ids=["a", "c", "nobody"]))[2] == "b"
 
 
+def test_excluding_an_agent_of_another_group_takes_nobody_away_here(desk: Desk) -> None:
+    bound_shop(desk)
+    result = desk.route("m", product_id="1", exclude_agent_ids=["b", "c"])
+    assert said(result) == ("AGENT", "WEIGHTED", "a", "p")
+
+
+def test_excluding_one_agent_twice_is_excluding_it_once(desk: Desk) -> None:
+    open_shop(desk, ["a", "b"])
+    assert said(desk.route("m", exclude_agent_ids=["a", "a"]))[1:3] == ("WEIGHTED", "b")
+
+
 def test_an_inquiry_spills_when_nobody_in_its_groups_may_take_it(desk: Desk) -> None:
     bound_shop(desk)
     desk.set_presence("a", OFFLINE)
@@ -511,6 +530,20 @@ def test_somebody_online_but_nobody_free_is_pooled(desk: Desk) -> None:
 def test_online_agents_outside_all_groups_do_not_count_as_somebody(desk: Desk) -> None:
     open_shop(desk, ["a"], {"g": []})
     assert said(desk.route("m"))[:2] == ("POOLED", "OFFLINE_POOL")
+
+
+def test_who_counts_as_somebody_follows_the_groups(desk: Desk) -> None:
+    open_shop(desk, {"a": 0})
+    desk.apply(**document({"a": 0}, {"g": []}))
+    assert said(desk.route("m"))[1] == "OFFLINE_POOL"
+    desk.apply(**document({"a": 0}, {"g": ["a"]}))
+    assert said(desk.route("n"))[1] == "NOBODY_FREE"
+    fresh = desk.core.Engine(desk.partitions)
+    fresh.load_snapshot(desk.engine.snapshot("s"))
+    desk.engine = fresh
+    assert said(desk.route("o"))[1] == "NOBODY_FREE"
+    desk.apply(**document({"b": 0}))
+    assert said(desk.route("p"))[1] == "OFFLINE_POOL"
 
 
 def test_a_suspended_agent_is_not_online(desk: Desk) -> None:

@@ -328,3 +328,62 @@ def test_what_happens_between_two_picks_leaves_no_trace(desk: Desk) -> None:
     for n in range(2, 20):
         assert desk.route(f"m{n}").ok.agent_id == twin.route(f"m{n}").ok.agent_id
     assert desk.state.pools == twin.state.pools
+
+
+def members(desk: Desk) -> dict[str, tuple[int, int, bool]]:
+    """(e, w, available) of the one pool's members."""
+    [pool] = desk.state.pools
+    return {
+        m.agent_id: (int.from_bytes(m.eligible_at, "big"), m.weight, m.available)
+        for m in pool.members
+    }
+
+
+def test_a_turn_long_kept_does_not_fall_below_zero_with_the_weight(desk: Desk) -> None:
+    open_shop(desk, {"a": 100, "b": 1})
+    for n in range(5):
+        pick(desk, n, exclude_agent_ids=["a"])
+    assert members(desk)["a"] == (0, 102400, True)
+    # A hundred times as far behind V would be before the beginning.
+    desk.set_weights({"a": 1})
+    assert pick(desk, 5) == "a"
+    assert members(desk)["a"] == (2**64 // 1024, 1024, True)
+
+
+def test_who_comes_back_with_another_weight_is_reweighted_first(desk: Desk) -> None:
+    open_shop(desk, {"a": 1, "b": 1})
+    assert pick(desk, 1) == "a"
+    desk.set_presence("a", SUSPENDED)
+    v = 2**64 // 2048
+    e = 2**64 // 1024
+    desk.set_weights({"a": 4})
+    desk.set_presence("a", ONLINE)
+    # Ahead of V by e - V: at four times the weight, by a quarter of that.
+    assert pick(desk, 2) == "b"
+    assert members(desk)["a"] == (v + (e - v) * 1024 // 4096, 4096, True)
+
+
+def test_who_comes_back_from_behind_starts_at_the_virtual_time(desk: Desk) -> None:
+    open_shop(desk, {"a": 1, "b": 1})
+    pick(desk, 1, exclude_agent_ids=["a"])
+    desk.set_presence("a", SUSPENDED)
+    pick(desk, 2)
+    assert members(desk)["a"] == (0, 1024, False)
+    [pool] = desk.state.pools
+    v = int.from_bytes(pool.virtual_time, "big")
+    desk.set_presence("a", ONLINE)
+    assert pick(desk, 3) == "a"
+    assert members(desk)["a"] == (v + 2**64 // 1024, 1024, True)
+
+
+def test_a_busy_agent_is_reweighted_at_the_next_pick(desk: Desk) -> None:
+    open_shop(desk, {"a": 1, "b": 1}, busy_threshold=0)
+    desk.route("m1")
+    desk.route("m2")
+    # Both have one awaiting by now: half the weight; a third buyer finds both so.
+    desk.route("m3")
+    assert [w for _, w, _ in members(desk).values()] == [512, 512]
+    for number in (1, 2, 3):
+        desk.message(AGENT, conversation_id=f"c{number}")
+    desk.route("m4")
+    assert [w for _, w, _ in members(desk).values()] == [1024, 1024]

@@ -45,6 +45,11 @@ async def test_many_repeats_at_once_are_one_decision(call: Caller):
     assert {answer.decision_id for answer in answers} == {"d1"}
 
 
+async def test_many_calls_under_way_on_one_connection_are_all_answered(call: Caller):
+    answers = await asyncio.gather(*(call.route(f"buyer-{number}") for number in range(600)))
+    assert {answer.decision_id for answer in answers} == {f"d{n}" for n in range(1, 601)}
+
+
 BAD_REQUESTS = [
     ("DispatchService/Route", Route(buyer_id="w"), "INVALID_FIELD", "shop_id", "required"),
     ("DispatchService/Route", Route(shop_id="demo"), "INVALID_FIELD", "buyer_id", "required"),

@@ -50,6 +50,16 @@ def test_events_are_in_the_order_of_time_and_inside_the_window():
     assert times[-1] < MIDNIGHT + DAY_MS
 
 
+def test_even_the_slowest_agents_reply_inside_the_window():
+    for window in (DAY_MS, HOUR_MS):
+        for event in (traffic := day(length=window)).events:
+            if isinstance(event, AgentReply):
+                assert event.asked_at_ms is not None
+                wait_ms = event.at_ms - event.asked_at_ms
+                slowest = max(traffic.slowness_permille.values())
+                assert event.asked_at_ms + wait_ms * slowest // 1000 < MIDNIGHT + window
+
+
 def test_arrivals_peak_in_the_evening_and_sleep_at_night():
     hours = Counter(
         (event.at_ms - MIDNIGHT) // HOUR_MS

@@ -15,6 +15,9 @@ from google.protobuf.message import Message
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.config import DEFAULT_LISTEN
 
+PATIENCE_S = 3.0
+"""A server started a moment ago is waited for; one that is not there at all is said soon."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
 
@@ -38,9 +41,12 @@ def with_client(
     work: Callable[[FenliuClient], Awaitable[_Result]],
     *,
     actor: str = "",
-    patience_s: float = 0.0,
+    patience_s: float = PATIENCE_S,
 ) -> _Result:
-    """Runs `work` with a client of the server at `target`."""
+    """Runs `work` with a client of the server at `target`.
+
+    `patience_s`: how long, in seconds, each call waits for a server that is just starting.
+    """
 
     async def run() -> _Result:
         async with FenliuClient(target, actor=actor, patience_s=patience_s) as client:

@@ -9,15 +9,20 @@ from typing import TextIO
 import click
 
 from fenliu.cli import tables
-from fenliu.cli.options import json_option, option, print_json, target_option, with_client
+from fenliu.cli.options import (
+    PATIENCE_S,
+    json_option,
+    option,
+    print_json,
+    target_option,
+    with_client,
+)
 from fenliu.client import FenliuClient
 from fenliu.traffic.events import Traffic
 from fenliu.traffic.player import PlayReport, play
 from fenliu.traffic.shares import receptions
 from fenliu.traffic.trace import as_traffic, read_trace
 from fenliu.v1 import operator_pb2, types_pb2
-
-_FIRST_PATIENCE_S = 3.0
 
 
 @click.command()
@@ -61,8 +66,7 @@ def replay(
     traffic = as_traffic(read_trace(trace), create_shops=create_shops)
 
     # A server that is not there at all is said soon, whatever the patience with one that goes away.
-    first_patience_s = min(patience, _FIRST_PATIENCE_S)
-    server = with_client(target, FenliuClient.get_server_info, patience_s=first_patience_s)
+    server = with_client(target, FenliuClient.get_server_info, patience_s=min(patience, PATIENCE_S))
     if server.clock != operator_pb2.CLOCK_TRACE and speed is None:
         raise click.UsageError(
             "the server goes by the wall clock: add --speed X (1: as recorded),"

@@ -19,8 +19,9 @@ MAX_MESSAGE_BYTES = 1_048_576 + 65_536
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
-    # Bounds what one connection can have under way; the rest waits in the client.
-    ("grpc.max_concurrent_streams", 100),
+    # Bounds what one connection can have under way. Far above what a gateway needs: near the limit
+    # grpc's own clients do not wait but see their calls refused (UNAVAILABLE). Load is limited in dispatch.
+    ("grpc.max_concurrent_streams", 4_096),
     # Two servers on one port would each see half of the traffic, unnoticed.
     ("grpc.so_reuseport", 0),
 )

@@ -51,6 +51,9 @@ FIRST_STATUS = (
     (types_pb2.ORDER_STATUS_COMPLETED, 8),
     (types_pb2.ORDER_STATUS_REFUNDING, 5),
 )
+SLOWEST_PERMILLE = 3000
+"""The slowest agents' replies take so many thousandths of the fastest agent's."""
+
 NEXT_STATUS = {
     types_pb2.ORDER_STATUS_NO_ACTIVE_ORDER: types_pb2.ORDER_STATUS_UNPAID,
     types_pb2.ORDER_STATUS_UNPAID: types_pb2.ORDER_STATUS_UNSHIPPED,
@@ -165,7 +168,7 @@ def sale_day(
         rng = random.Random(f"{seed}/{shop.shop_id}")  # noqa: S311 - a reproducible day, no secret
         events += _presence(rng, shop, start_ms, end_ms)
         for agent in shop.agents:
-            slowness[shop.shop_id, agent.agent_id] = rng.randrange(1000, 3001)
+            slowness[shop.shop_id, agent.agent_id] = rng.randrange(1000, SLOWEST_PERMILLE + 1)
         visits = list(_visits(rng, shop, start_ms, end_ms, buyers))
         if features:
             # Numbers of its own, so that who comes when is as without.
@@ -235,8 +238,9 @@ def _visits(
                     yield BuyerMessage(
                         asked_ms, shop.shop_id, buyer_id, ids[0], status, product, intent, page
                     )
-                # One message in ten is never answered.
-                if answered_ms < end_ms and not _chance(rng, 10):
+                # One message in ten is never answered. Whoever answers does so within the window.
+                slowest_ms = asked_ms + (answered_ms - asked_ms) * SLOWEST_PERMILLE // 1000
+                if slowest_ms < end_ms and not _chance(rng, 10):
                     yield AgentReply(answered_ms, shop.shop_id, buyer_id, ids[1], asked_ms)
                 close_ms = answered_ms + rng.randrange(3 * MINUTE_MS, 8 * MINUTE_MS)
                 asked_ms = answered_ms + rng.randrange(20_000, 180_000)

@@ -6,7 +6,8 @@ Where to read, in the order of docs/engine.md:
 2. `state`, `parts`, `agents`, `inquiry`, `deadlines` - what is known of a shop; `apply` - the only place
    where it changes
 3. `wire`, `refusals`, `validation` - from bytes to a request that keeps the rules
-4. `config`, `permissions`, `document` - the shop document and who may change it
+4. `config`, `permissions` - the shop document and who may change it; `document` - how the rules look
+   things up in it
 5. `presence`, `messages`, `orders` - agents' states, message events, orders
 6. `selection` - weighted selection
 7. `volume` - reception volume

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind, QueryKind
 from fenliu.engine.partitions import partition_of
@@ -298,7 +298,7 @@ def _decode(message_type: type[Message], data: bytes) -> Message:
 
 def _load(data: bytes, partitions: int) -> Shop:
     try:
-        state = engine_pb2.ShopSnapshot.FromString(data)
-    except DecodeError:
+        state = wire.decode(engine_pb2.ShopSnapshot, data)
+    except (wire.MalformedError, wire.NotUtf8Error):
         raise ValueError("not a snapshot") from None
     return snapshot.load(state, partition_of(state.shop.shop_id, partitions))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind
 from fenliu.engine.pure import closing, decision, wire
@@ -41,8 +41,8 @@ def split_entries(entries: bytes) -> Iterable[bytes]:
 
 def decode_entry(data: bytes) -> engine_pb2.Entry:
     try:
-        entry = engine_pb2.Entry.FromString(data)
-    except DecodeError:
+        entry = wire.decode(engine_pb2.Entry, data)
+    except (wire.MalformedError, wire.NotUtf8Error):
         raise ValueError("not an entry") from None
     if any(fact.WhichOneof("fact") is None for fact in entry.facts):
         raise ValueError("an entry with a fact of an unknown kind")

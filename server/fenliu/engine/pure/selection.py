@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ONE = 2**64
 
-# (key, agent id, stamp): the stamp tells whether the member has moved since this was pushed.
+# (key, agent id, stamp): holds as long as the member still has the stamp. A pool gives each stamp
+# once, so that no item of somebody who left the shop can pass for one of somebody who came back.
 _HeapItem = tuple[int, str, int]
 
 
@@ -53,6 +54,7 @@ class Pool:
 
     __slots__ = (
         "_eligible",
+        "_last_stamp",
         "_waiting",
         "agent_ids",
         "available",
@@ -81,6 +83,7 @@ class Pool:
         self.total_weight = 0
         self._eligible: list[_HeapItem] = []
         self._waiting: list[_HeapItem] = []
+        self._last_stamp = 0
 
     def bring_up_to_date(self, agents: Mapping[str, Agent]) -> None:
         """Takes over availability and weights as they are now; only directly before a pick."""
@@ -92,7 +95,6 @@ class Pool:
                 if member is not None and member.available:
                     self.total_weight -= member.weight
                     member.available = False
-                    member.stamp += 1
                 continue
             weight = agent.effective_weight
             if member is None:
@@ -161,7 +163,8 @@ class Pool:
     # --- The two heaps ---
 
     def _place(self, agent_id: str, member: Member) -> None:
-        member.stamp += 1
+        self._last_stamp += 1
+        member.stamp = self._last_stamp
         if len(self._eligible) + len(self._waiting) > 2 * len(self.members) + 64:
             self._rebuild()
         else:

@@ -250,6 +250,7 @@ class Shop:
             agent_id
             for group_id in pool.group_ids
             for agent_id in self.config.group_members.get(group_id, ())
+            if agent_id in self.agents
         }
         pool.changed.update(pool.agent_ids, pool.members)
         pool.available = pool.available_with_time = 0

@@ -2,9 +2,11 @@
 
 Knows protobuf and nothing of the messages' meaning. The library decodes; this module adds what the
 rules ask beyond it: a known field with another wire type is an error (the library keeps it as an
-unknown field), and a string that is not UTF-8 is told apart, by its path, from any other fault.
+unknown field), a varint has at most ten bytes and 64 bits wherever it stands, and a string that is
+not UTF-8 is told apart, by its path, from any other fault.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple, TypeVar, cast
@@ -17,6 +19,9 @@ M = TypeVar("M", bound=Message)
 
 _VARINT, _FIXED64, _LENGTH, _START_GROUP, _END_GROUP, _FIXED32 = range(6)
 _MAX_TAG = 2**32 - 1
+_MAX_VARINT = 2**64 - 1
+# What may be a varint of more than 64 bits, whose excess the library cuts off.
+_LONG_VARINT = re.compile(rb"[\x80-\xff]{9}[\x02-\x7f]")
 _MAX_GROUP_DEPTH = 100
 _LENGTH_TYPES = {
     FieldDescriptor.TYPE_STRING,
@@ -48,24 +53,28 @@ def decode(message_type: type[M], data: bytes) -> M:
     try:
         message.ParseFromString(data)
     except DecodeError:
-        _find_fault(data, 0, len(data), cast(Descriptor, message.DESCRIPTOR), "")
-        raise MalformedError from None
+        message.ParseFromString(_reread(data, message))
+    else:
+        if _LONG_VARINT.search(data):
+            _reread(data, message)
     if _has_unknown(message):
         message.DiscardUnknownFields()
     return message
 
 
+def varint(value: int) -> bytes:
+    """A number of at most 64 bits, not negative."""
+    written = bytearray()
+    while value >= 0x80:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
 def delimited(data: bytes) -> bytes:
     """The bytes behind their length as a varint."""
-    length = len(data)
-    if length < 0x80:
-        return bytes((length,)) + data
-    prefix = bytearray()
-    while length >= 0x80:
-        prefix.append(length & 0x7F | 0x80)
-        length >>= 7
-    prefix.append(length)
-    return bytes(prefix) + data
+    return varint(len(data)) + data
 
 
 def split_delimited(data: bytes) -> Iterator[bytes]:
@@ -110,7 +119,9 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, at
+            if value > _MAX_VARINT:
+                break
+            return value, at
         shift += 7
     raise MalformedError
 
@@ -166,29 +177,47 @@ def _skip_group(data: bytes, at: int, end: int, number: int) -> int:
     return at
 
 
-def _find_fault(data: bytes, start: int, end: int, descriptor: Descriptor, prefix: str) -> None:
-    """Raises for the first thing wrong, reading from the start and into nested messages."""
+def _reread(data: bytes, message: Message) -> bytes:
+    """Reads the bytes again by the letter: raises for the first thing wrong, else rewrites them.
+
+    The library is stricter than the rules with tags and lengths written longer than need be, so
+    what it could not read may be right after all; in the rewritten bytes it finds nothing of that.
+    """
+    return _rewrite(data, 0, len(data), cast(Descriptor, message.DESCRIPTOR), "")
+
+
+def _rewrite(data: bytes, start: int, end: int, descriptor: Descriptor, prefix: str) -> bytes:
+    """The known fields from `start` to `end`, each number as short as can be."""
+    rewritten = bytearray()
     for found in _fields(data, start, end):
         field = descriptor.fields_by_number.get(found.number)
         if field is None:
             continue
+        rewritten += varint(found.number << 3 | found.wire_type)
         if found.wire_type != _LENGTH:
             if field.type in _LENGTH_TYPES or found.wire_type != _VARINT:
                 raise MalformedError
-        elif field.type == FieldDescriptor.TYPE_STRING:
+            rewritten += varint(found.value)
+            continue
+        content = data[found.start : found.end]
+        if field.type == FieldDescriptor.TYPE_STRING:
             try:
-                data[found.start : found.end].decode()
+                content.decode()
             except UnicodeDecodeError:
                 raise NotUtf8Error(prefix + field.name) from None
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             nested = cast(Descriptor, field.message_type)
-            _find_fault(data, found.start, found.end, nested, f"{prefix}{field.name}.")
+            content = _rewrite(data, found.start, found.end, nested, f"{prefix}{field.name}.")
         elif field.type != FieldDescriptor.TYPE_BYTES:
             if not field.is_repeated:
                 raise MalformedError
-            at = found.start
+            at, numbers = found.start, bytearray()
             while at < found.end:  # packed numbers; the API has no other than varints
-                _, at = _varint(data, at, found.end)
+                value, at = _varint(data, at, found.end)
+                numbers += varint(value)
+            content = bytes(numbers)
+        rewritten += delimited(content)
+    return bytes(rewritten)
 
 
 @cache

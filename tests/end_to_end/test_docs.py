@@ -1,0 +1,347 @@
+"""README and docs say what is so: their commands are run, their links followed, their lists compared.
+
+The pages' default address and directories are replaced by free ones; nothing else is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import grpc
+import pytest
+from google.protobuf import descriptor_pool, json_format, message_factory
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from end_to_end.processes import PROJECT, Serving, environment, free_address
+from fenliu.cli import main
+from fenliu.config import DEFAULT_LISTEN
+from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
+from model.wire import Desk
+
+README = PROJECT / "README.md"
+DOCS = sorted((PROJECT / "docs").glob("*.md"))
+PAGES = [README, *DOCS]
+RULES = PROJECT / "docs" / "rules.md"
+DEPENDENCIES = PROJECT / "docs" / "dependencies.md"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    text: str
+
+
+def blocks(*pages: Path) -> list[Block]:
+    return [
+        Block(page.name, language, text)
+        for page in pages
+        for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    ]
+
+
+def first_words(block: Block) -> str:
+    return " ".join(block.text.split()[:2])
+
+
+def rows(page: Path, *, under: str = "") -> list[list[str]]:
+    """The cells of the page's table rows, below a heading if one is given, heads and rules left out."""
+    text = page.read_text()
+    if under:
+        text = re.split(rf"^## .*{re.escape(under)}.*$", text, flags=re.M)[1]
+        text = re.split(r"^## ", text, flags=re.M)[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    heads = {i - 1 for i, line in enumerate(lines) if set(line) <= set("|-: ")}
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for i, line in enumerate(lines)
+        if i not in heads and not set(line) <= set("|-: ")
+    ]
+
+
+# --- what is run ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder as a reader has it: `demo/`, `.venv/bin/fenliu`."""
+    (tmp_path / "demo").symlink_to(PROJECT / "demo")
+    launcher = tmp_path / ".venv" / "bin" / "fenliu"
+    launcher.parent.mkdir(parents=True)
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fenliu "$@"\n')
+    launcher.chmod(0o755)
+    return tmp_path
+
+
+@contextmanager
+def pasted(text: str, folder: Path, address: str) -> Iterator[str]:
+    """Pastes a block into a shell; gives what it printed when its last command has ended.
+
+    What runs in the background goes on until the block of the `with` ends.
+    """
+    script = f"trap : TERM\nset -e\n{text}\ntouch done\nset +e\nwait\nwait\n"
+    path = f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    env = environment(PATH=path, FENLIU_LISTEN=address, FENLIU_TARGET=address)
+    done, out = folder / "done", folder / "out"
+    with out.open("w") as file:
+        shell = subprocess.Popen(
+            ["sh", "-c", script],
+            cwd=folder,
+            env=env,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        while not done.exists():
+            assert shell.poll() is None, out.read_text()
+            time.sleep(0.01)
+        yield out.read_text()
+        os.killpg(shell.pid, signal.SIGTERM)
+        shell.wait(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+        done.unlink(missing_ok=True)
+
+
+def grpcurl(block: Block, address: str) -> Message:
+    """What a grpcurl command does, without it: the JSON as the method's request, sent to `address`."""
+    words = shlex.split(block.text.replace("\\\n", " "))
+    assert words[:2] == ["grpcurl", "-plaintext"]
+    assert words[-2] == DEFAULT_LISTEN
+    service, _, method = words[-1].partition("/")
+    found = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(method)
+    request = message_factory.GetMessageClass(found.input_type)()
+    json_format.Parse(words[words.index("-d") + 1], request)
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary(
+            f"/{words[-1]}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
+        )
+        answer: Message = call(request, timeout=20)
+        return answer
+
+
+def test_every_block_is_run_or_checked_below():
+    run = [(block.page, first_words(block)) for block in blocks(*PAGES) if block.language == "sh"]
+    assert run == [
+        ("README.md", "make run"),
+        ("README.md", ".venv/bin/fenliu serve"),
+        ("README.md", "grpcurl -plaintext"),
+        ("README.md", "grpcurl -plaintext"),
+        ("operators.md", "fenliu serve"),
+        ("operators.md", "fenliu state-hash"),
+        ("operators.md", "fenliu serve"),
+    ]
+    other = {(block.page, block.language) for block in blocks(*PAGES)} - {
+        (page, "sh") for page, _ in run
+    }
+    assert other == {("README.md", "python"), ("README.md", ""), ("formats.md", "sql")}
+
+
+def test_the_readmes_first_call_works_as_written(desk: Path):
+    address = free_address()
+    shell, first, second = (b for b in blocks(README)[1:] if b.language == "sh")
+    (snippet,) = (b for b in blocks(README) if b.language == "python")
+    with pasted(shell.text, desk, address) as printed:
+        assert "demo: applied, etag 1" in printed
+        assert "POOLED: OFFLINE_POOL" in printed
+        done = subprocess.run(
+            [sys.executable, "-c", snippet.text.replace(DEFAULT_LISTEN, address)],
+            env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["OUTCOME_POOLED", "d2"]
+        # "Until somebody is ONLINE the answer is OUTCOME_POOLED", and then it is not.
+        routed = grpcurl(first, address)
+        assert isinstance(routed, dispatch_pb2.RouteResponse)
+        assert routed.outcome == types_pb2.OUTCOME_POOLED
+        present = grpcurl(second, address)
+        assert isinstance(present, presence_pb2.SetPresenceResponse)
+        assert present.presence.status == types_pb2.PRESENCE_STATUS_ONLINE
+        request = Block("", "", first.text.replace("inquiry-2", "inquiry-3"))
+        again = grpcurl(request, address)
+        assert isinstance(again, dispatch_pb2.RouteResponse)
+        assert (again.outcome, again.agent_id) == (types_pb2.OUTCOME_AGENT, "xiaowang")
+
+
+def test_the_operators_commands_work_as_written(desk: Path):
+    serve, compare, replay = (
+        block.text.replace("/var/lib/fenliu", str(desk / "data"))
+        for block in blocks(PROJECT / "docs" / "operators.md")
+    )
+    address = free_address()
+    with Serving(*shlex.split(serve.replace(DEFAULT_LISTEN, address))[1:]) as server:
+        with pasted(compare.replace(DEFAULT_LISTEN, address), desk, address) as printed:
+            from_log, from_server = printed.split()
+            assert from_log == from_server
+            assert re.fullmatch("[0-9a-f]{64}", from_log)
+        assert server.terminate() == 0
+    day = [
+        "sent_at_ms,shop_id,buyer_id,sender,agent_sign,message_id,in_reply_to",
+        "1700000000000,tea,wang,buyer,,1,",
+        "1700000060000,tea,wang,agent,KO,2,1",
+        "1700000090000,tea,li,buyer,,3,",
+    ]
+    (desk / "day.csv").write_text("\n".join(day) + "\n")
+    with pasted(replay, desk, free_address()) as printed:
+        assert re.search(r"tea\s+KO\s+2\s", printed)
+
+
+def test_every_make_target_named_is_in_the_makefile():
+    targets = set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M))
+    code = [text for page in PAGES for text in re.findall(r"`([^`\n]+)`", page.read_text())]
+    code += [line for block in blocks(*PAGES) for line in block.text.splitlines()]
+    named = {match[1] for text in code if (match := re.match(r"make (\w+)", text))}
+    assert {"run", "test", "check"} <= named <= targets
+
+
+def test_every_option_named_is_one_of_the_commands():
+    commands = [main, *main.commands.values()]
+    known = {name for command in commands for option in command.params for name in option.opts} | {
+        "--help"
+    }
+    assert all(isinstance(command, click.Command) for command in commands)
+    for page in PAGES:
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text()))
+        assert named <= known, page.name
+
+
+# --- what is compared -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_to_a_file(page: Path):
+    links = re.findall(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    relative = [link for link in links if "://" not in link]
+    broken = [link for link in relative if not (page.parent / link).exists()]
+    assert not broken
+
+
+def setting_rows() -> dict[str, str]:
+    """Each documented setting with its documented default."""
+    found: dict[str, str] = {}
+    for names, defaults, _ in rows(RULES, under="Settings"):
+        each = re.findall(r"`(\w+)`", names)
+        values = defaults.split(", ") if len(each) > 1 else [defaults]
+        found |= dict(zip(each, values, strict=True))
+    return found
+
+
+def test_every_setting_is_in_the_rules_or_refused_as_not_built(core: ModuleType):
+    documented = setting_rows()
+    desk = Desk(core)
+    for field in shop_pb2.ShopSettings.DESCRIPTOR.fields:
+        if field.is_repeated:
+            assert field.name in documented
+            continue
+        settings = shop_pb2.ShopSettings(**{field.name: _unusual(field)})
+        code, _, _, _ = desk.engine.decide(
+            10, _apply(settings).SerializeToString(), 1_700_000_000_000
+        )
+        refused = code == grpc.StatusCode.UNIMPLEMENTED.value[0]
+        assert refused != (field.name in documented), field.name
+        assert refused or code == 0
+
+
+def _unusual(field: FieldDescriptor) -> Any:
+    if field.enum_type is not None:
+        return max(field.enum_type.values_by_number)
+    return "x" if field.type == FieldDescriptor.TYPE_STRING else 1
+
+
+def _apply(settings: shop_pb2.ShopSettings) -> shop_pb2.ApplyShopRequest:
+    return shop_pb2.ApplyShopRequest(shop=shop_pb2.Shop(shop_id="s", settings=settings))
+
+
+def test_the_rules_name_the_defaults_that_hold(core: ModuleType):
+    code, reply, _, _ = core.Engine(1).decide(
+        10, _apply(shop_pb2.ShopSettings()).SerializeToString(), 1_700_000_000_000
+    )
+    assert code == 0
+    resolved = shop_pb2.ApplyShopResponse.FromString(reply).shop.settings
+    for name, documented in setting_rows().items():
+        value = getattr(resolved, name)
+        field = shop_pb2.ShopSettings.DESCRIPTOR.fields_by_name[name]
+        values = list(value) if field.is_repeated else [value]
+        if field.enum_type is not None:
+            prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", field.enum_type.name).upper() + "_"
+            names = field.enum_type.values_by_number
+            values = [names[number].name.removeprefix(prefix) for number in values]
+        said = ", ".join(map(str, values)) or "无 · none"
+        assert re.split(r"[（(]", documented)[0].strip() == said, name
+
+
+def test_every_reason_the_engine_gives_is_in_the_rules_and_no_other():
+    engine = PROJECT / "server" / "fenliu" / "engine" / "pure"
+    given = {
+        name
+        for path in engine.rglob("*.py")
+        for name in re.findall(r"\bREASON_([A-Z_]+)", path.read_text())
+    }
+    every = set(types_pb2.Reason.keys())
+    assert {f"REASON_{name}" for name in given} < every
+    documented = {name for row in rows(RULES) for name in re.findall(r"`([A-Z_]+)`", row[-1])}
+    assert documented & {name.removeprefix("REASON_") for name in every} == given
+
+
+def test_every_reason_of_an_error_is_in_the_gateways_table_and_no_other():
+    sources = [*(PROJECT / "server" / "fenliu" / "rpc").rglob("*.py")]
+    sources += (PROJECT / "server" / "fenliu" / "engine" / "pure").rglob("*.py")
+    code = "".join(path.read_text() for path in sources)
+    table = rows(PROJECT / "docs" / "gateway.md", under="Errors")
+    codes = {row[0].strip("`") for row in table}
+    assert codes <= {code.name for code in grpc.StatusCode}
+    documented = {name for row in table for name in re.findall(r"`([A-Z_]+)`", row[1])}
+    unknown = {name for name in documented if f'"{name}"' not in code}
+    assert not unknown
+    given = set(re.findall(r'reason="([A-Z_]+)"', code))
+    assert given <= documented
+
+
+def test_every_dependency_has_its_line_and_every_line_its_dependency():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    crates = [PROJECT / "core_rs" / "Cargo.toml", *(PROJECT / "core_rs").glob("*/Cargo.toml")]
+    rust: set[str] = set()
+    for path in crates:
+        manifest = tomllib.loads(path.read_text())
+        for kind in ("dependencies", "dev-dependencies", "build-dependencies"):
+            rust |= {
+                name
+                for name, wanted in manifest.get(kind, {}).items()
+                if isinstance(wanted, str) or "path" not in wanted
+            }
+    python = {
+        _bare(wanted)
+        for wanted in (*project["project"]["dependencies"], *project["dependency-groups"]["dev"])
+    }
+    named = [
+        name.strip() for row in rows(DEPENDENCIES) for name in row[0].split(",") if name.strip()
+    ]
+    assert sorted(named) == sorted(python | rust)
+
+
+def _bare(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found is not None
+    return found[0]
