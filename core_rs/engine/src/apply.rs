@@ -303,7 +303,7 @@ impl Shop {
         };
         self.step_out(buyer_id);
         let buyer = self.buyer_key(buyer_id);
-        self.buyers.entry(buyer.clone()).or_default().waiting = Some(entry);
+        self.buyers.entry(buyer.clone()).or_default().waiting = Some(entry.into());
         self.line_up(&buyer);
         // A group's agent from whom the buyer comes may be the one to go back to.
         self.unsettled.load |= transferred;

@@ -87,7 +87,7 @@ impl Shop {
         let mut states: Vec<_> = self
             .buyers
             .iter()
-            .filter_map(|(id, buyer)| Some((id, buyer.waiting.as_ref()?)))
+            .filter_map(|(id, buyer)| Some((id, buyer.waiting.as_deref()?)))
             .map(|(id, waiting)| record::WaitingState {
                 buyer_id: id.to_string(),
                 outcome: waiting.outcome.into(),
@@ -227,7 +227,7 @@ impl Shop {
         for state in snapshot.waiting {
             let buyer = shop.buyer_key(&state.buyer_id);
             waiting.push(buyer.clone());
-            shop.buyers.entry(buyer).or_default().waiting = Some(Waiting {
+            let entry = Waiting {
                 outcome: state.outcome(),
                 agent_id: state.agent_id,
                 since_ms: state.since_ms,
@@ -239,7 +239,8 @@ impl Shop {
                     reply: state.reply_hops,
                     transfer: state.transfer_hops,
                 },
-            });
+            };
+            shop.buyers.entry(buyer).or_default().waiting = Some(entry.into());
         }
         for state in snapshot.mixed {
             shop.mixed.insert(state.owner, state.accumulator);

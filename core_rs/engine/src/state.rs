@@ -134,7 +134,7 @@ pub struct Unsettled {
 pub struct Buyer {
     pub open: Option<u64>,
     pub contact: Option<Contact>,
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<Box<Waiting>>,
 }
 
 #[derive(Clone, Copy)]
@@ -403,7 +403,7 @@ impl Shop {
     }
 
     pub fn waiting(&self, buyer_id: &str) -> Option<&Waiting> {
-        self.buyers.get(buyer_id)?.waiting.as_ref()
+        self.buyers.get(buyer_id)?.waiting.as_deref()
     }
 }
 

@@ -10,6 +10,8 @@ use prost::Message;
 use record::CommandKind;
 
 pub const NOW: i64 = 1_700_000_000_000;
+pub const MINUTE: i64 = 60_000;
+pub const HOUR: i64 = 3_600_000;
 
 pub struct Desk {
     pub engine: Engine,
@@ -102,14 +104,7 @@ impl Desk {
     /// The agent who receives a buyer; the conversation is closed at once, so that nobody gets busy.
     pub fn receives(&mut self, request: &api::RouteRequest, now: i64) -> String {
         let response = self.route(request, now).unwrap();
-        let close = api::CloseConversationRequest {
-            shop_id: "s".into(),
-            conversation_id: response.conversation_id,
-            request_id: String::new(),
-        };
-        let _: api::CloseConversationResponse = self
-            .ask(CommandKind::CloseConversation, &close, now)
-            .unwrap();
+        self.close(&response.conversation_id, now);
         response.agent_id
     }
 
@@ -119,6 +114,55 @@ impl Desk {
         now: i64,
     ) -> Result<api::MessageResult, Refused> {
         self.ask(CommandKind::Message, event, now)
+    }
+
+    pub fn close(&mut self, conversation_id: &str, now: i64) {
+        let close = api::CloseConversationRequest {
+            shop_id: "s".into(),
+            conversation_id: conversation_id.into(),
+            request_id: String::new(),
+        };
+        let _: api::CloseConversationResponse = self
+            .ask(CommandKind::CloseConversation, &close, now)
+            .unwrap();
+    }
+
+    pub fn tick(&mut self, now: i64) {
+        for logged in self.engine.tick(now) {
+            self.log.extend(logged.entries);
+        }
+    }
+
+    /// The agents' presence as the API lists it.
+    pub fn presence(&self) -> Vec<api::AgentPresence> {
+        let request = api::ListPresenceRequest {
+            shop_id: "s".into(),
+        };
+        let kind = record::QueryKind::ListPresence as i64;
+        let answer = self.engine.query(kind, &request.encode_to_vec()).unwrap();
+        api::ListPresenceResponse::decode(answer.reply.as_slice())
+            .unwrap()
+            .agents
+    }
+
+    /// The facts of the last entry.
+    pub fn facts_last(&self) -> Vec<record::fact::Fact> {
+        let mut log = self.log.as_slice();
+        let mut last = record::Entry::default();
+        while !log.is_empty() {
+            last = record::Entry::decode_length_delimited(&mut log).unwrap();
+        }
+        last.facts.into_iter().filter_map(|f| f.fact).collect()
+    }
+
+    /// The last decision of the last entry.
+    pub fn decided_last(&self) -> record::Decided {
+        let decided = |fact| match fact {
+            record::fact::Fact::Decided(decided) => Some(decided),
+            _ => None,
+        };
+        let facts = self.facts_last().into_iter();
+        facts.filter_map(decided).next_back().unwrap()
     }
 
     pub fn snapshot(&self) -> record::ShopSnapshot {
@@ -182,6 +226,25 @@ pub fn shop(weights: &[(&str, i32)]) -> api::Shop {
         }],
         ..Default::default()
     }
+}
+
+/// Settings that differ from the defaults.
+pub fn settings(change: impl FnOnce(&mut api::ShopSettings)) -> Option<api::ShopSettings> {
+    let mut settings = api::ShopSettings::default();
+    change(&mut settings);
+    Some(settings)
+}
+
+/// Takes the buyer's inquiry back; returns whether the buyer was waiting.
+pub fn cancel(desk: &mut Desk, buyer: &str) -> bool {
+    let request = api::CancelInquiryRequest {
+        shop_id: "s".into(),
+        buyer_id: buyer.into(),
+        request_id: String::new(),
+    };
+    let response: api::CancelInquiryResponse =
+        desk.ask(CommandKind::CancelInquiry, &request, NOW).unwrap();
+    response.was_waiting
 }
 
 pub fn inquiry(buyer: &str) -> api::RouteRequest {
