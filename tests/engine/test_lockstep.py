@@ -289,8 +289,32 @@ def test_the_cores_and_the_model_agree_on_short_walks() -> None:
     assert steps >= 1500
 
 
+def long_walk(seed: int, commands_: int) -> Lockstep:
+    """Commands as in life, for longer than hypothesis would walk; the engines start again at times."""
+    rng, pair, now = Random(seed), Lockstep(all_cores()), T0
+    for shop_id in commands.SHOPS[:2]:
+        shop = commands.document(rng, shop_id)
+        pair.do("apply_shop", shop_pb2.ApplyShopRequest(shop=shop), now)
+    shops = pair.model.shops
+    for _ in range(commands_):
+        now += rng.choice(commands.JUMPS[:15] if rng.randrange(30) else commands.JUMPS)
+        etags = [shop.document.etag for shop in shops.values()]
+        issued = shops[commands.SHOPS[0]].conversations_issued
+        name, message, actor = commands.any_command(rng, issued, etags, now)
+        if pair.do(name, message, now, actor).entry:
+            pair.check_shop(Walk.shop_of(name, message))
+        turn = rng.randrange(100)
+        if turn == 0:
+            pair.reload()
+        elif turn < 4:
+            now = max(now, pair.model.next_due() or now)
+            pair.tick(now)
+    pair.check()
+    return pair
+
+
 @pytest.mark.slow
-def test_the_cores_and_the_model_agree_over_ten_thousand_steps() -> None:
+def test_the_cores_and_the_model_agree_over_ten_thousand_steps_and_every_rule_takes_part() -> None:
     steps = 0
     Walk.seen.clear()
     while steps < 10_000:
@@ -298,10 +322,18 @@ def test_the_cores_and_the_model_agree_over_ten_thousand_steps() -> None:
         assert done > 0
         steps += done
         print(f"{steps} steps compared")
-    for what, times in sorted(Walk.seen.items()):
+    seen = Counter(Walk.seen)
+    for seed in range(60):
+        pair = long_walk(seed, 400)
+        steps += pair.steps
+        seen += pair.seen
+    print(f"{steps} steps compared")
+    for what, times in sorted(seen.items()):
         print(*what, times)
-    assert not EXPECTED - {what for what, times in Walk.seen.items() if times}
-    assert {w for w in Walk.seen if w[0] in ("reason", "cause", "fact", "refusal")} <= EXPECTED
+    assert not {what for what in EXPECTED if not seen[what]}
+    assert {
+        w for w in seen if w[0] in ("reason", "outcome", "cause", "fact", "refusal")
+    } <= EXPECTED
 
 
 def test_a_request_repeated_in_a_batch_gets_the_answer_of_the_first() -> None:
@@ -412,5 +444,6 @@ def test_thousands_of_buyers_are_handled_as_a_few_are() -> None:
         assert on_all(lambda e: e.next_due()) == follower.next_due()
     assert seen > 2000
     state = engine_pb2.ShopSnapshot.FromString(snapshot)
-    assert state.last_decision == seen
+    # More than were asked for: buyers who wrote to an agent gone OFFLINE were decided again.
+    assert state.last_decision >= seen
     assert len(state.contacts) > 1024
