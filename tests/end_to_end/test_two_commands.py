@@ -42,7 +42,7 @@ def test_the_demo_once_prints_who_received_what_and_ends(core: ModuleType, tmp_p
         title = lines.index(next(one for one in lines if f"· {shop.shop_id}" in one))
         header = lines[title + 2].split("  ")
         columns = [name.strip() for name in header if name.strip()]
-        assert columns[:5] == ["Agent", "Weight", "Received", "Share", "By weight"]
+        assert columns[:5] == ["Agent", "Weight", "Buyers", "Share", "Due"]
         assert {"open", "recent", "weighted"} <= set(columns)
         rows = {line.split()[0]: line.split() for line in lines[title + 4 :] if line.strip()}
         received = [int(rows[agent.display_name][2]) for agent in shop.agents]
