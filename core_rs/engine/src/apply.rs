@@ -89,7 +89,8 @@ impl Shop {
         match decided.outcome() {
             Outcome::Agent => self.give_to_agent(decided, buyer_id, at_ms, command),
             Outcome::Robot => {
-                self.give(decided, None, buyer_id, at_ms, command);
+                let buyer = self.buyer_key(buyer_id);
+                self.give(decided, None, &buyer, at_ms, command);
                 if decided.pool_entry {
                     self.wait(decided, buyer_id, at_ms, command);
                 }
@@ -112,10 +113,10 @@ impl Shop {
                 self.agent_mut(slot).volume.count(at_ms);
             }
         }
-        if self.give(decided, Some(slot), buyer_id, at_ms, command) {
+        let buyer = self.buyer_key(buyer_id);
+        if self.give(decided, Some(slot), &buyer, at_ms, command) {
             let agent = self.agent_mut(slot);
             agent.absolute_awaiting = agent.absolute_awaiting.map(|n| n.saturating_add(1));
-            self.wait_no_more(buyer_id);
         }
         self.refresh(slot);
         let contact = Contact {
@@ -123,7 +124,7 @@ impl Shop {
             consulted_at_ms: at_ms,
             conversation: decided.conversation,
         };
-        self.set_contact(buyer_id, contact);
+        self.set_contact(buyer, contact);
     }
 
     /// The decision's conversation is opened, or goes on; returns whether it is a new one. The caller
@@ -132,7 +133,7 @@ impl Shop {
         &mut self,
         decided: &record::Decided,
         agent: Option<u32>,
-        buyer_id: &str,
+        buyer: &Arc<str>,
         at_ms: i64,
         command: &Command,
     ) -> bool {
@@ -143,13 +144,13 @@ impl Shop {
             }
             return false;
         }
-        let Origin { inquiry, hops } = self.origin(decided, buyer_id, command);
+        let Origin { inquiry, hops } = self.origin(decided, buyer, command);
         let group = match self.lookup.group_indexes.get_key_value(&*decided.group_id) {
             Some((id, _)) => id.clone(),
             None => decided.group_id.as_str().into(),
         };
         let open = Conversation {
-            buyer: self.buyer_key(buyer_id),
+            buyer: buyer.clone(),
             agent,
             group,
             opened_at_ms: at_ms,
@@ -319,10 +320,17 @@ impl Shop {
         }
     }
 
-    /// Opens a conversation. The caller refreshes the agent.
+    /// Opens a conversation; a buyer whom an agent has waits no more. The caller refreshes the agent.
     fn open(&mut self, number: u64, open: Conversation) {
         self.last_conversation = number;
-        self.buyers.entry(open.buyer.clone()).or_default().open = Some(number);
+        let mut waits = false;
+        if let Some(buyer) = self.buyers.get_mut(&open.buyer) {
+            buyer.open = Some(number);
+            waits = buyer.waiting.is_some();
+        }
+        if waits && open.agent.is_some() {
+            self.wait_no_more(&open.buyer);
+        }
         if let Some(slot) = open.agent {
             let agent = self.agent_mut(slot);
             agent.open += 1;
@@ -374,7 +382,6 @@ impl Shop {
                 "" => &event.buyer_id,
                 buyer_id => buyer_id,
             };
-            self.wait_no_more(buyer_id);
             let open = Conversation {
                 buyer: self.buyer_key(buyer_id),
                 agent: Some(author),
@@ -443,7 +450,8 @@ impl Shop {
                 consulted_at_ms: at_ms,
                 conversation,
             };
-            self.set_contact(buyer_id, contact);
+            let buyer = self.buyer_key(buyer_id);
+            self.set_contact(buyer, contact);
         }
     }
 
@@ -460,7 +468,7 @@ impl Shop {
                 consulted_at_ms,
                 ..contact
             };
-            self.set_contact(&buyer_id, contact);
+            self.set_contact(buyer_id, contact);
         }
     }
 
@@ -762,19 +770,19 @@ impl Shop {
         }
     }
 
-    pub fn set_contact(&mut self, buyer_id: &str, contact: Contact) {
-        let key = self.buyer_key(buyer_id);
-        let waits = self.buyers.get(&key).is_some_and(|b| b.waiting.is_some());
-        if waits {
+    /// `key`: the buyer's.
+    pub fn set_contact(&mut self, key: Arc<str>, contact: Contact) {
+        let Some(buyer) = self.buyers.get_mut(&key) else {
+            return;
+        };
+        let before = buyer.contact;
+        if buyer.waiting.is_some() {
             self.step_out(&key);
-        }
-        let before = self
-            .buyers
-            .get_mut(&key)
-            .and_then(|buyer| buyer.contact.replace(contact));
-        if waits {
+            self.buyers.entry(key.clone()).or_default().contact = Some(contact);
             self.line_up(&key);
             self.unsettled.anything = true;
+        } else {
+            buyer.contact = Some(contact);
         }
         match before {
             Some(before) if before.conversation == contact.conversation => return,

@@ -81,7 +81,7 @@ impl Shop {
         let mut draft = Draft {
             command: &command,
             now,
-            facts: Vec::new(),
+            facts: Vec::with_capacity(1),
         };
         self.apply_due(&mut draft);
         let due = draft.facts.len();

@@ -77,24 +77,26 @@ impl Shop {
 
     /// A time not after the next due time, without looking for it.
     pub fn earliest_due(&self) -> Option<i64> {
-        let after = |delay_ms: i64, from: Option<i64>| {
-            from.filter(|_| delay_ms > 0)
-                .map(|from| from.saturating_add(delay_ms))
+        let mut earliest = i64::MAX;
+        let mut consider = |from: Option<i64>, delay_ms: i64| {
+            if let Some(from) = from {
+                earliest = earliest.min(from.saturating_add(delay_ms));
+            }
         };
-        let queued = self.lines.queued_since.first_key_value();
         let noted = |head: &Reverse<(i64, u64)>| head.0.0;
-        [
-            after(self.lookup.idle_close_ms, self.idle.peek().map(noted)),
-            after(self.lookup.queue_timeout_ms, queued.map(|(key, _)| key.0)),
-            after(
-                self.lookup.reply_timeout_ms,
-                self.unanswered.peek().map(noted),
-            ),
-            self.volume_resets.first().map(|(due, _)| *due),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        if self.lookup.idle_close_ms > 0 {
+            consider(self.idle.peek().map(noted), self.lookup.idle_close_ms);
+        }
+        if self.lookup.queue_timeout_ms > 0 {
+            let queued = self.lines.queued_since.first_key_value();
+            consider(queued.map(|(key, _)| key.0), self.lookup.queue_timeout_ms);
+        }
+        consider(
+            self.unanswered.peek().map(noted),
+            self.lookup.reply_timeout_ms,
+        );
+        consider(self.volume_resets.first().map(|(due, _)| *due), 0);
+        (earliest < i64::MAX).then_some(earliest)
     }
 
     fn first_idle(&mut self) -> Option<(i64, u64)> {

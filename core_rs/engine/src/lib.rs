@@ -16,6 +16,7 @@ mod due;
 mod engine;
 mod events;
 mod hold;
+mod ids;
 mod inquiry;
 mod messages;
 mod orders;

@@ -1,6 +1,7 @@
 //! The decision: who receives a buyer, step by step from the open conversation on.
 
 use crate::draft::{Draft, When};
+use crate::ids;
 use crate::inquiry::Asked;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
@@ -12,19 +13,11 @@ use api::{Outcome, PresenceStatus, Reason, UnavailablePolicy};
 use record::CloseCause;
 use record::fact::Fact;
 
-/// The id of a conversation; empty for none.
-pub fn conversation_id(number: u64) -> String {
-    match number {
-        0 => String::new(),
-        number => format!("c{number}"),
-    }
-}
-
 /// The response that a decision's fact leads to.
 pub fn response(decided: &record::Decided) -> api::RouteResponse {
     api::RouteResponse {
-        conversation_id: conversation_id(decided.conversation),
-        decision_id: format!("d{}", decided.decision),
+        conversation_id: ids::conversation(decided.conversation),
+        decision_id: ids::decision(decided.decision),
         outcome: decided.outcome,
         agent_id: decided.agent_id.clone(),
         group_id: decided.group_id.clone(),

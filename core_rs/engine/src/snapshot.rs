@@ -221,7 +221,8 @@ impl Shop {
                 consulted_at_ms: state.consulted_at_ms,
                 conversation: state.conversation,
             };
-            shop.set_contact(&state.buyer_id, contact);
+            let buyer = shop.buyer_key(&state.buyer_id);
+            shop.set_contact(buyer, contact);
         }
         let mut waiting = Vec::new();
         for state in snapshot.waiting {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::Lookup;
 use crate::events::EventIds;
+use crate::ids;
 use crate::inquiry::Kept;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
@@ -372,13 +373,7 @@ impl Shop {
 
     /// The number in a conversation id, if it was ever issued.
     pub fn issued(&self, conversation_id: &str) -> Option<u64> {
-        let digits = conversation_id.strip_prefix('c')?;
-        let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-        let number: u64 = if plain {
-            digits.parse().ok()?
-        } else {
-            return None;
-        };
+        let number = ids::conversation_number(conversation_id)?;
         (number <= self.last_conversation).then_some(number)
     }
 

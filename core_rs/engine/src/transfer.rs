@@ -1,11 +1,11 @@
 //! Transfer (转接): an open conversation handed to another agent or group.
 
 use crate::draft::{Draft, When};
+use crate::ids;
 use crate::inquiry::Asked;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason as Refused, Refusal};
-use crate::route::conversation_id;
 use crate::state::Shop;
 use crate::steps::{Allowed, Ask, Scope};
 use api::transfer_request::Target;
@@ -18,8 +18,8 @@ const MOST_HOPS: u32 = 10;
 /// The response that a transfer's decision leads to.
 pub fn response(decided: &record::Decided) -> api::TransferResponse {
     api::TransferResponse {
-        conversation_id: conversation_id(decided.conversation),
-        decision_id: format!("d{}", decided.decision),
+        conversation_id: ids::conversation(decided.conversation),
+        decision_id: ids::decision(decided.decision),
         outcome: decided.outcome,
         agent_id: decided.agent_id.clone(),
         group_id: decided.group_id.clone(),

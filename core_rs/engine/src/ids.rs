@@ -1,0 +1,64 @@
+//! The ids of conversations and decisions: a letter and the number, without leading zeros.
+
+/// A conversation's id; empty for number 0, none.
+pub fn conversation(number: u64) -> String {
+    if number == 0 {
+        return String::new();
+    }
+    id(b'c', number)
+}
+
+pub fn decision(number: u64) -> String {
+    id(b'd', number)
+}
+
+/// By hand: formatting would be a noticeable part of a decision's time.
+fn id(letter: u8, mut number: u64) -> String {
+    let mut text = [0; 21];
+    let mut start = text.len();
+    loop {
+        start -= 1;
+        text[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    start -= 1;
+    text[start] = letter;
+    String::from_utf8_lossy(&text[start..]).into_owned()
+}
+
+/// The number in a conversation id, if the id has the form of one.
+pub fn conversation_number(id: &str) -> Option<u64> {
+    let digits = id.strip_prefix('c')?;
+    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    if plain { digits.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{conversation, conversation_number, decision};
+
+    #[test]
+    fn numbers_come_back_from_their_ids() {
+        for number in [1, 9, 10, 4096, u64::MAX] {
+            assert_eq!(conversation(number), format!("c{number}"));
+            assert_eq!(decision(number), format!("d{number}"));
+            assert_eq!(conversation_number(&conversation(number)), Some(number));
+        }
+        assert_eq!(conversation(0), "");
+        for id in [
+            "",
+            "c",
+            "c01",
+            "c0",
+            "1",
+            "d1",
+            "c+1",
+            "c18446744073709551616",
+        ] {
+            assert_eq!(conversation_number(id), None, "{id}");
+        }
+    }
+}
