@@ -249,13 +249,11 @@ impl Shop {
     /// The buyer waits: with a new entry, or with the one there is, which keeps its place.
     fn wait(&mut self, decided: &record::Decided, buyer_id: &str, at_ms: i64, command: &Command) {
         let robot = decided.outcome() == Outcome::Robot;
-        let for_robot = |text: &String| if robot { String::new() } else { text.clone() };
-        let outcome = if robot {
-            Outcome::Pooled
+        let (outcome, agent_id) = if robot {
+            (Outcome::Pooled, String::new())
         } else {
-            decided.outcome()
+            (decided.outcome(), decided.agent_id.clone())
         };
-        let agent_id = for_robot(&decided.agent_id);
         let transferred = outcome == Outcome::LeftMessage && decided.reason() == Reason::Transfer;
         let target_agent_id = if transferred {
             decided.agent_id.clone()

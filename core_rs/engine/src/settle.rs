@@ -9,7 +9,7 @@ use crate::draft::{Draft, When};
 use crate::inquiry::{Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
-use crate::state::{Set, Shop, Unsettled, Waiting};
+use crate::state::{Shop, Unsettled, Waiting};
 use crate::steps::Allowed;
 use api::Reason;
 
@@ -29,17 +29,15 @@ impl Shop {
     /// The queue. Without `anything`, only an agent's load can have got better, which steps 3 and 4
     /// do not ask about.
     fn settle_queue(&mut self, anything: bool, when: When, draft: &mut Draft) {
-        if !anything && self.pools[self.pool_of_all as usize].available == 0 {
-            return;
-        }
-        let mut hopeless = Set::default();
+        // Classes for which nobody is left.
+        let mut hopeless = vec![false; self.lines.classes.len()];
         let mut at = 0;
-        while let Some(place) = self.lines.queue.get(at) {
-            let number = place.class;
-            let by_class = !hopeless.contains(&number) && self.serves(number, None);
-            if !by_class {
-                hopeless.insert(number);
-            }
+        while let Some(place) = self.lines.queue.get(at)
+            && (anything || self.pools[self.pool_of_all as usize].available > 0)
+        {
+            let class = place.class;
+            let by_class = !hopeless[class as usize] && self.serves(class, None);
+            hopeless[class as usize] = !by_class;
             let left = (by_class || anything) && self.leave_queue(at, by_class, when, draft);
             at += usize::from(!left);
         }
@@ -104,21 +102,21 @@ impl Shop {
     /// The other entries of the pool, for free agents only.
     fn settle_pool(&mut self, when: When, draft: &mut Draft) {
         let mut free = self.free_agents();
-        let mut hopeless = Set::default();
+        let mut hopeless = vec![false; self.lines.classes.len()];
         let mut at = 0;
         while let Some(place) = self.lines.pool.get(at)
             && !free.is_empty()
         {
-            let number = place.class;
-            let excluded = &self.lines.classes[number as usize].excluded;
+            let class = place.class;
+            let excluded = &self.lines.classes[class as usize].excluded;
             let takes = |slot: &u32| {
                 free.binary_search(slot).is_ok() && excluded.binary_search(slot).is_err()
             };
             let dedicated = place.dedicated.filter(takes);
-            let hope = dedicated.is_some()
-                || !hopeless.contains(&number) && self.serves(number, Some(&free));
+            let hope =
+                dedicated.is_some() || !hopeless[class as usize] && self.serves(class, Some(&free));
             if !hope {
-                hopeless.insert(number);
+                hopeless[class as usize] = true;
                 at += 1;
             } else if self.leave_pool(at, dedicated, &free, when, draft) {
                 free = self.free_agents();
