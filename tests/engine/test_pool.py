@@ -212,3 +212,46 @@ def test_an_offline_shop_gives_nothing(desk: Desk) -> None:
     pooled(desk, "m0")
     desk.set_presence("a", OFFLINE)
     assert moves(desk.set_weights({"a": 100}).facts) == []
+
+
+def test_a_late_word_that_renews_a_contact_lets_the_buyer_leave(core: ModuleType) -> None:
+    desk = Desk(core)
+    shop: dict[str, Any] = {"sticky_window_ms": MINUTE, "sticky_suspended_window_ms": HOUR}
+    desk.open({"a": 0}, idle_close_ms=0, **shop)
+    desk.message(AGENT, buyer_id="m", agent_id="a")
+    desk.close("c1")
+    late = T0 + MINUTE + 1
+    assert desk.route("m", late).said[1] == "NOBODY_FREE"
+    result = desk.message(AGENT, late, conversation_id="c1", agent_id="a")
+    assert moves(result.facts) == [("m", "LEFT_POOL", "a")]
+
+
+def test_only_the_free_count_for_the_pool_that_a_dedicated_agent_is_charged_in(
+    core: ModuleType,
+) -> None:
+    """b is dedicated and in no matched group; a, who is, is busy: as if nobody were there, it spills."""
+    desk = Desk(core)
+    groups = {"p": ["a"], "q": ["b"]}
+    bound: dict[str, dict[str, list[Any]]] = {"p": {"product_ids": ["1"]}}
+    desk.apply(**document(["a", "b"], groups, bindings=bound, charge_sticky=True))
+    pooled(desk, "m", product_id="1", dedicated_agent_id="b", exclude_agent_ids=[])
+    desk.set_presence("a", ONLINE, awaiting=4)
+    result = desk.set_presence("b", ONLINE)
+    assert moves(result.facts) == [("m", "LEFT_POOL", "b")]
+    [fact] = result.named("decided")
+    assert (fact["charged"], fact["pool_of_all_groups"]) == (True, True)
+
+
+def test_for_a_known_buyer_everybody_counts_for_the_pool_that_is_charged(core: ModuleType) -> None:
+    """As in a route: a, busy but available, keeps the matched pool, in which b has no share."""
+    desk = Desk(core)
+    groups = {"p": ["a"], "q": ["b"]}
+    bound: dict[str, dict[str, list[Any]]] = {"p": {"product_ids": ["1"]}}
+    desk.apply(**document(["a", "b"], groups, bindings=bound, charge_sticky=True))
+    desk.message(AGENT, buyer_id="m", agent_id="b")
+    desk.close("c1")
+    pooled(desk, "m", product_id="1")
+    desk.set_presence("a", ONLINE, awaiting=4)
+    result = desk.set_presence("b", ONLINE)
+    assert moves(result.facts) == [("m", "LEFT_POOL", "b")]
+    assert not result.named("decided")[0]["charged"]

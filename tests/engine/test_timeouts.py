@@ -242,3 +242,46 @@ def test_what_an_effect_leads_to_falls_due_in_its_turn(core: ModuleType) -> None
         facts += eager.tick_shop(due).facts
     eager.tick_shop(T0 + 30 * MINUTE)
     assert facts == lazy.facts
+
+
+# --- effects due before the last entry --------------------------------------------------------------
+
+
+def test_what_was_due_before_the_last_entry_carries_its_earlier_time(core: ModuleType) -> None:
+    """A word sent a while ago opens a conversation that was idle before it began; a waits for it."""
+    desk = Desk(core)
+    desk.open(["a"], caps={"a": 1}, idle_close_ms=MINUTE, queue_limit=5)
+    desk.message(AGENT, T0, buyer_id="x", agent_id="a", sent_at_ms=T0 - 2 * MINUTE)
+    assert desk.route("m", T0).said[:2] == ("AGENT", "WEIGHTED")
+    desk.message(AGENT, T0, buyer_id="y", agent_id="a", sent_at_ms=T0 - 3 * MINUTE)
+    result = desk.tick_shop(T0)
+    assert result.named("conversation_closed")[0]["at_ms"] == T0 - 2 * MINUTE
+    assert list(desk.state.slot_releases_ms) == [T0 - MINUTE, T0 - 2 * MINUTE]
+    # Releases that run backwards promise nothing.
+    desk.message(AGENT, T0, buyer_id="z", agent_id="a")
+    assert desk.route("n", T0).ok.estimated_wait_ms == 0
+
+
+def late_idle_close(core: ModuleType, longest_window: int) -> Any:
+    """m, known to a for 2 minutes, waits; then what was due a minute ago falls due."""
+    desk = Desk(core)
+    windows = {"sticky_window_ms": MINUTE, "sticky_suspended_window_ms": longest_window}
+    desk.open({"a": 0, "b": 0}, idle_close_ms=MINUTE, **windows)
+    desk.message(AGENT, T0, buyer_id="m", agent_id="a")
+    desk.close("c1", T0)
+    late = T0 + 2 * MINUTE
+    assert desk.route("m", late).said[1] == "NOBODY_FREE"
+    desk.message(AGENT, late, buyer_id="x", agent_id="b", sent_at_ms=late - 2 * MINUTE)
+    result = desk.tick_shop(late)
+    assert result.named("conversation_closed")[0]["at_ms"] == T0 + MINUTE
+    return result
+
+
+def test_a_contact_that_had_expired_by_the_last_entry_stays_gone(core: ModuleType) -> None:
+    assert moves(late_idle_close(core, MINUTE).facts) == []
+
+
+def test_settling_at_an_earlier_time_judges_the_windows_at_that_time(core: ModuleType) -> None:
+    result = late_idle_close(core, 60 * MINUTE)
+    assert moves(result.facts) == [("m", "LEFT_POOL", "a")]
+    assert result.named("decided")[0]["at_ms"] == T0 + MINUTE

@@ -247,6 +247,10 @@ def test_a_transfer_over_an_entry_keeps_its_place(core: ModuleType) -> None:
     [w] = desk.state.waiting
     assert (w.outcome, w.agent_id, w.target_agent_id) == (LEFT_MESSAGE, "b", "b")
     assert (w.since_ms, w.decision, w.inquiry.intent) == (T0 + 1, 2, "j")
+    # The chain goes on through the entry: the transfer of the robot's conversation was a hop.
+    assert w.transfer_hops == 1
+    desk.set_presence("b", ONLINE, T0 + 3)
+    assert desk.state.conversations[0].transfer_hops == 1
 
 
 def test_handing_on_frees_a_slot(core: ModuleType) -> None:
@@ -257,3 +261,25 @@ def test_handing_on_frees_a_slot(core: ModuleType) -> None:
     result = desk.transfer("c1", T0 + MINUTE, agent_id="b")
     assert moves(result.facts)[1:] == [("n", "LEFT_POOL", "a")]
     assert list(desk.state.slot_releases_ms) == [T0 + MINUTE]
+
+
+def test_an_entry_whose_target_agent_is_gone_stays_until_the_buyer_asks_or_cancels(
+    desk: Desk,
+) -> None:
+    desk.set_presence("b", OFFLINE)
+    desk.transfer("c1", agent_id="b", allow_offline=True)
+    result = desk.apply(**document(["a", "c"], idle_close_ms=0))
+    assert moves(result.facts) == []
+    # An agent of that name is that agent again.
+    desk.apply(**document(["a", "b", "c"], idle_close_ms=0))
+    assert moves(desk.set_presence("b", ONLINE).facts) == [("m", "LEFT_POOL", "b")]
+
+
+def test_a_gone_target_group_keeps_the_known_agent_out_of_turn(desk: Desk) -> None:
+    """No step 3 for it, so the known agent a without weight does not get it; c does by weight."""
+    for agent in ("b", "c"):
+        desk.set_presence(agent, OFFLINE)
+    desk.transfer("c1", group_id="h", allow_offline=True)
+    shop = document({"a": 0, "c": 5}, {"g": ["a", "c"]}, idle_close_ms=0)
+    assert moves(desk.apply(**shop).facts) == []
+    assert moves(desk.set_presence("c", ONLINE).facts) == [("m", "LEFT_POOL", "c")]
