@@ -23,7 +23,7 @@ from model.wire import (
     status_bytes,
 )
 
-ROUTE, MESSAGE = 4, 6
+ROUTE, MESSAGE, ORDER = 4, 6, 15
 
 
 @pytest.fixture
@@ -167,6 +167,7 @@ def test_an_uneventful_result_is_there_all_the_same(desk: Desk) -> None:
     [
         (ROUTE, "requests", "fenliu.v1.RouteBatchRequest"),
         (MESSAGE, "events", "fenliu.v1.ReportMessagesBatchRequest"),
+        (ORDER, "orders", "fenliu.v1.ReportOrdersRequest"),
     ],
 )
 def test_the_whole_batch_has_limits(desk: Desk, kind: int, field: str, full_name: str) -> None:

@@ -29,7 +29,19 @@ from model.wire import (
 def busy_day(core: ModuleType, shop: str = "s") -> Desk:
     """A desk that has been through every kind of command."""
     desk = Desk(core, shop=shop)
-    desk.apply(actor="boss", **document({"a": 5, "b": 3, "c": 0}, caps={"b": 2}))
+    shop = document(
+        {"a": 5, "b": 3, "c": 0},
+        caps={"b": 2},
+        hourly={"a": 3},
+        managers=["b"],
+        queue_limit=2,
+        reply_timeout_ms=10 * MINUTE,
+        robot_id="robot",
+        reception_mode=3,
+        robot_percent=10,
+        charge_sticky=True,
+    )
+    desk.apply(actor="boss", owner_agent_id="boss", **shop)
     desk.update("x", "a", ONLINE)
     desk.update("y", "b", ONLINE, awaiting=3)
     for n in range(8):
@@ -38,7 +50,12 @@ def busy_day(core: ModuleType, shop: str = "s") -> Desk:
     desk.message(BUYER, T0 + 11, buyer_id="m2", event_id="e2")
     desk.message(AGENT, T0 + 12, buyer_id="new", agent_id="c")
     desk.close("c2", T0 + 13, request_id="close")
-    desk.set_weights({"a": 9, "c": 1}, T0 + 14)
+    desk.set_weights({"a": 9, "c": 1}, T0 + 14, actor="b")
+    desk.transfer("c3", T0 + 14, agent_id="b", reason="换货", request_id="hand on")
+    desk.route("w1", T0 + 14, priority=2, product_id="p", exclude_agent_ids=["c"])
+    desk.route("w2", T0 + 14, exclude_agent_ids=["c"])
+    desk.cancel("w1", T0 + 14, request_id="cancel")
+    desk.order("m0", T0 + 14, event_id="o1")
     desk.set_presence("c", SUSPENDED, T0 + 15, actor="boss")
     desk.route("m0", T0 + MINUTE, exclude_agent_ids=["a"])
     desk.tick_shop(T0 + 30 * MINUTE + 2)
