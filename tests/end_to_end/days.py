@@ -90,6 +90,10 @@ def generated_trace(path: Path, seed: int = 11) -> Path:
     return path
 
 
+Log = list[tuple[bytes, engine_pb2.Entry]]
+"""Entries, each behind its length and read."""
+
+
 # --- a day that was played ------------------------------------------------------------------------
 
 
@@ -136,15 +140,8 @@ class Played:
         return SqliteReader(self.data).partitions
 
     @cached_property
-    def log(self) -> list[tuple[bytes, engine_pb2.Entry]]:
-        """Every entry, behind its length and read, partition after partition."""
-        reader = SqliteReader(self.data)
-        return [
-            (entry, parse_entry(entry))
-            for partition in sorted(reader.heads())
-            for record in reader.read(partition)
-            for entry in split_entries(record.entries)
-        ]
+    def log(self) -> Log:
+        return log_of(self.data)
 
     @cached_property
     def log_by_shop(self) -> dict[str, list[bytes]]:
@@ -152,6 +149,17 @@ class Played:
         for data, entry in self.log:
             shops[shop_of(entry)].append(data)
         return shops
+
+
+def log_of(data: Path) -> Log:
+    """A data directory's entries, partition after partition."""
+    reader = SqliteReader(data)
+    return [
+        (entry, parse_entry(entry))
+        for partition in sorted(reader.heads())
+        for record in reader.read(partition)
+        for entry in split_entries(record.entries)
+    ]
 
 
 def shop_of(entry: engine_pb2.Entry) -> str:

@@ -7,13 +7,11 @@ from types import ModuleType
 
 import pytest
 
-from end_to_end.days import TRACES, Days, core_named, shop_of
+from end_to_end.days import TRACES, Days
+from end_to_end.judge import judge
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import types_pb2
 from model.cores import CORES
-from model.lockstep import compare_snapshot
-from model.naive import NaiveModel
-from model.wire import plain_facts
 
 pytestmark = pytest.mark.slow
 
@@ -44,27 +42,7 @@ def test_both_cores_end_in_the_same_state_by_the_same_log(trace: str, days: Days
 def test_the_naive_model_makes_every_decision_of_the_day(trace: str, days: Days):
     """Both cores' logs are the same (above), so one of them is judged."""
     day = days.undisturbed("python", trace)
-    model = NaiveModel()
-    engine = core_named("python").engine(day.partitions)
-    answers = {}
-    for data, entry in day.log:
-        name = entry.WhichOneof("command")
-        assert name is not None
-        command = getattr(entry, name)
-        answer = model.decide(name, command, entry.now_ms, entry.actor)
-        assert answer.refusal is None, f"{name} {command}: {answer.refusal}"
-        assert answer.logged is not None, f"{name} {command}: no facts"
-        assert answer.logged.facts == plain_facts(entry), f"{name} {command}"
-        assert (answer.logged.command, answer.logged.now_ms) == (name, entry.now_ms)
-        _, reply, _, _ = engine.redecide(data)
-        assert reply == (b"" if answer.reply is None else answer.reply.SerializeToString())
-        if name == "route":
-            answers[shop_of(entry), command.request_id] = answer.reply
-    assert answers == day.answers
-    assert sorted(model.shops) == sorted(day.log_by_shop)
-    for shop_id in model.shops:
-        snapshot = engine_pb2.ShopSnapshot.FromString(engine.snapshot(shop_id))
-        compare_snapshot(snapshot, model, shop_id)
+    assert judge(day.log, day.partitions) == day.answers
 
 
 def test_the_generated_day_comes_by_the_rules_it_was_made_for(days: Days):
