@@ -82,8 +82,6 @@ def _became(message: dispatch_pb2.WatchAssignmentsResponse) -> tuple[str, str]:
 
 def _fit(text: str, width: int) -> str:
     """Exactly so many columns; Chinese characters take two."""
-    return (
-        set_cell_size(text, width)
-        if cell_len(text) <= width
-        else set_cell_size(text, width - 1) + "…"
-    )
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip() + "…"
+    return set_cell_size(text, width)
