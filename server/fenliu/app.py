@@ -12,6 +12,7 @@ from fenliu.config import CoreChoice, ServerConfig
 from fenliu.dispatch import Dispatcher, TraceClock, WallClock, replay
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
+from fenliu.insight.watch import AssignmentWatch
 from fenliu.journal.sqlite import SqliteJournal, SqliteReader
 from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
@@ -32,6 +33,7 @@ class App:
         self._journal: SqliteJournal | None = None
         self._dispatcher: Dispatcher | None = None
         self._sessions: Sessions | None = None
+        self._watch: AssignmentWatch | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
 
@@ -44,6 +46,8 @@ class App:
         clock = TraceClock() if config.clock == "trace" else WallClock()
         self._dispatcher = dispatcher = Dispatcher(self.core, journal, clock)
         dispatcher.on_health_change = self._health_changed
+        self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
+        dispatcher.on_durable = self._watch.grown
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -55,7 +59,9 @@ class App:
         self._rpc = RpcServer(
             dispatcher,
             self._sessions,
+            self._watch,
             listen=config.listen,
+            slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
             partitions=journal.partitions,
             reflection_enabled=config.reflection,
@@ -70,6 +76,8 @@ class App:
             await self._sessions.close()
         if self._dispatcher is not None:
             await self._dispatcher.close()
+        if self._watch is not None:
+            await asyncio.to_thread(self._watch.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 

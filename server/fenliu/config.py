@@ -42,6 +42,8 @@ class ServerConfig:
     """Milliseconds without a message until a presence session's agents go OFFLINE."""
     heartbeat_ms: int = 15_000
     """Milliseconds between the heartbeats asked of presence sessions."""
+    slow_reader_ms: int = 60_000
+    """Milliseconds without reading until the stream of somebody who watches is ended."""
     partitions: int = 64
     """Number of partitions of a new data directory; an existing one keeps its own."""
     grace_ms: int = 5_000
@@ -67,6 +69,8 @@ class ServerConfig:
             raise ConfigError("partitions: must be within 1..65536")
         if not 1 <= self.heartbeat_ms < self.lease_ms:
             raise ConfigError("heartbeat_ms: must be at least 1 and shorter than lease_ms")
+        if self.slow_reader_ms < 1:
+            raise ConfigError("slow_reader_ms: must be at least 1")
         if self.grace_ms < 0:
             raise ConfigError("grace_ms: must not be negative")
         if self.clock == "trace" and not is_loopback(host):

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,26 @@ def test_a_group_goes_in_together_and_is_read_back_in_order(journal):
     assert [r.seq for r in journal.read(0, from_seq=2)] == [2]
     assert list(journal.read(0, from_seq=3)) == []
     assert list(journal.read(1)) == []
+
+
+def test_starts_are_the_first_records_kept(journal):
+    writer = Writer()
+    for seq in range(1, 5):
+        journal.append([writer.next(3, seq), writer.next(9, seq)]).result()
+    assert journal.starts() == {3: 1, 9: 1}
+    with closing(database(journal)) as connection:
+        connection.execute("DELETE FROM records WHERE partition = 9 AND seq < 3")
+    assert journal.starts([4, 9]) == {9: 3}
+    assert [r.seq for r in journal.read(9, from_seq=4)] == [4]
+
+
+def test_long_records_are_read_few_at_a_time_and_none_is_missed(journal):
+    writer = Writer()
+    sizes = [700_000, 700_000, 10, 3_000_000, *[20] * 100]
+    for seq, size in enumerate(sizes, start=1):
+        journal.append([writer.next(2, seq, b"x" * size)]).result()
+    assert [len(r.entries) for r in journal.read(2)] == sizes
+    assert [r.seq for r in journal.read(2, from_seq=4)] == list(range(4, len(sizes) + 1))
 
 
 def test_a_record_goes_in_only_behind_the_one_it_expects(journal):

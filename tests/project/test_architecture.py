@@ -17,10 +17,11 @@ MAY_IMPORT = {
     "engine": {"v1"},
     "journal": set(),
     "dispatch": {"engine", "journal"},
-    "rpc": {"dispatch", "engine", "v1", "config", "fenliu"},
+    "insight": {"engine", "journal", "v1"},
+    "rpc": {"dispatch", "insight", "engine", "v1", "config", "fenliu"},
     "client": {"v1"},
     "traffic": {"client", "v1"},
-    "app": {"rpc", "dispatch", "journal", "engine", "config", "fenliu"},
+    "app": {"rpc", "dispatch", "insight", "journal", "engine", "config", "fenliu"},
     "cli": {"app", "traffic", "client", "v1", "config", "fenliu"},
     "__main__": {"cli"},
 }

@@ -21,9 +21,8 @@ def start(core: Any, tmp_path: Path) -> Start:
 
     @asynccontextmanager
     async def starting(**settings: Any) -> AsyncIterator[Caller]:
-        config = ServerConfig(
-            listen="127.0.0.1:0", data=tmp_path / "data", core=core.CORE, grace_ms=500, **settings
-        )
+        defaults = {"listen": "127.0.0.1:0", "data": tmp_path / "data", "grace_ms": 500}
+        config = ServerConfig(core=core.CORE, **(defaults | settings))
         app = App(config)
         try:
             address = await app.start()

@@ -112,6 +112,7 @@ async def test_a_second_server_on_the_same_data_is_refused(start: Start, tmp_pat
         ({"clock": "trace", "listen": "0.0.0.0:50051"}, "clock"),
         ({"partitions": 0}, "partitions"),
         ({"heartbeat_ms": 30_000}, "heartbeat_ms"),
+        ({"slow_reader_ms": 0}, "slow_reader_ms"),
     ],
 )
 def test_a_bad_setting_is_named(settings: dict[str, Any], name: str):

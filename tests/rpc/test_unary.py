@@ -314,6 +314,7 @@ async def test_every_method_not_built_says_so(call: Caller):
     built = {*COMMANDS, *BATCHES, *QUERIES} | {
         "/fenliu.v1.DispatchService/RouteStream",
         "/fenliu.v1.DispatchService/ReportMessages",
+        "/fenliu.v1.DispatchService/WatchAssignments",
         "/fenliu.v1.PresenceService/StreamPresence",
         "/fenliu.v1.OperatorService/GetServerInfo",
         "/fenliu.v1.OperatorService/GetStateHash",

@@ -337,8 +337,7 @@ class Scene:
         reader = SqliteReader(self.server.data)
         entries = []
         for record in reader.read(partition_of(self.shop_id, reader.partitions)):
-            stream = io.BytesIO(record.entries)
-            while (entry := proto.parse_length_prefixed(engine_pb2.Entry, stream)) is not None:
+            for entry in entries_of(record.entries):
                 name = entry.WhichOneof("command")
                 command = getattr(entry, str(name))
                 inner = {"apply_shop": "shop", "update_presence": "update"}.get(str(name))
@@ -365,6 +364,13 @@ class Scene:
         news = [f"{one.buyer_id}: {one.brief}" for one in decisions[self._seen :]]
         self._seen = len(decisions)
         return news
+
+
+def entries_of(record: bytes) -> Iterator[engine_pb2.Entry]:
+    """The length-prefixed entries of a record."""
+    stream = io.BytesIO(record)
+    while (entry := proto.parse_length_prefixed(engine_pb2.Entry, stream)) is not None:
+        yield entry
 
 
 def _taken(result: dispatch_pb2.MessageResult) -> dispatch_pb2.MessageResult:

@@ -58,6 +58,7 @@ core_option = option(
 @option("--partitions", default=64, help="Partitions of a new data directory.")
 @option("--lease-ms", default=30_000, help="Silence after which presence sessions end.")
 @option("--heartbeat-ms", default=15_000, help="Heartbeat asked of presence sessions.")
+@option("--slow-reader-ms", default=60_000, help="Without reading: ends a watcher's stream.")
 @option("--grace-ms", default=5_000, help="Time for running calls at the end.")
 def serve(
     listen: str,
@@ -69,6 +70,7 @@ def serve(
     partitions: int,
     lease_ms: int,
     heartbeat_ms: int,
+    slow_reader_ms: int,
     grace_ms: int,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C.
@@ -85,6 +87,7 @@ def serve(
         partitions=partitions,
         lease_ms=lease_ms,
         heartbeat_ms=heartbeat_ms,
+        slow_reader_ms=slow_reader_ms,
         grace_ms=grace_ms,
     )
     sys.exit(app.serve(config))

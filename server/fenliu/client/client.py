@@ -36,6 +36,8 @@ _RETRIED = frozenset(
         grpc.StatusCode.CANCELLED,
     }
 )
+# The caller has to know that it does not keep up.
+_NOT_RETRIED = frozenset({"SLOW_READER"})
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 
@@ -196,6 +198,37 @@ class FenliuClient:
         )
         return list(response.results)
 
+    async def watch_assignments(
+        self, shop_id: str = "", *, resume_token: str = ""
+    ) -> AsyncIterator[dispatch_pb2.WatchAssignmentsResponse]:
+        """Follows who gets which buyer, in one shop or (empty) in all; without an end.
+
+        Begins right after the message that had `resume_token`, empty: now. Messages without a buyer
+        only have a token: the first one, and one whenever the stream was resumed, which with patience
+        happens by itself while the server is away.
+        """
+        patience = _Patience(self._patience_s)
+        while True:
+            request = dispatch_pb2.WatchAssignmentsRequest(
+                shop_id=shop_id, resume_token=resume_token
+            )
+            call = self._connected().unary_stream(
+                _DISPATCH + "WatchAssignments",
+                request_serializer=dispatch_pb2.WatchAssignmentsRequest.SerializeToString,
+                response_deserializer=dispatch_pb2.WatchAssignmentsResponse.FromString,
+            )(request, metadata=self._metadata(None))
+            try:
+                async for message in call:
+                    resume_token = message.resume_token
+                    patience.renew()
+                    yield message
+                return
+            except grpc.aio.AioRpcError as rpc_error:
+                error = FenliuError.from_rpc(rpc_error)
+            finally:
+                call.cancel()  # The caller stopped listening; after the end this does nothing.
+            await patience.wait(error)
+
     # PresenceService
 
     def stream_presence(
@@ -297,25 +330,13 @@ class FenliuClient:
             response_deserializer=response.FromString,
         )
         metadata = self._metadata(now_ms)
-        clock = asyncio.get_running_loop().time
-        give_up_at = clock() + self._patience_s
-        pause_s = _FIRST_PAUSE_S
+        patience = _Patience(self._patience_s)
         while True:
             try:
                 return await call(request, metadata=metadata, timeout=self._timeout_s)
             except grpc.aio.AioRpcError as rpc_error:
                 error = FenliuError.from_rpc(rpc_error)
-            if error.code not in _RETRIED:
-                raise error
-            wait_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients, no secret
-            if error.pushback_ms is not None:
-                if error.pushback_ms < 0:
-                    raise error
-                wait_s = error.pushback_ms / 1000
-            if clock() + wait_s > give_up_at:
-                raise error
-            await asyncio.sleep(wait_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            await patience.wait(error)
 
     async def _stream(
         self,
@@ -359,3 +380,31 @@ class FenliuClient:
         copy.CopyFrom(message)
         setattr(copy, field, uuid.uuid4().hex)
         return copy
+
+
+class _Patience:
+    """How long to go on trying, and the pauses between."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._clock = asyncio.get_running_loop().time
+        self.renew()
+
+    def renew(self) -> None:
+        """Something got through: all patience is there again."""
+        self._give_up_at = self._clock() + self._patience_s
+        self._pause_s = _FIRST_PAUSE_S
+
+    async def wait(self, error: FenliuError) -> None:
+        """Waits until it is time to try again; raises `error` when that cannot help or lasts too long."""
+        if error.code not in _RETRIED or error.reason in _NOT_RETRIED:
+            raise error
+        wait_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients, no secret
+        if error.pushback_ms is not None:
+            if error.pushback_ms < 0:
+                raise error
+            wait_s = error.pushback_ms / 1000
+        if self._clock() + wait_s > self._give_up_at:
+            raise error
+        await asyncio.sleep(wait_s)
+        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)

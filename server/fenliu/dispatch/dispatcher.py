@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future as StorageFuture
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,6 +111,9 @@ class Dispatcher:
     ) -> None:
         self.on_health_change: Callable[[bool], None] | None = None
         """Called with `healthy` whenever it changes."""
+        self.on_durable: Callable[[Mapping[int, int]], None] | None = None
+        """Called with where logs durably end, the last record's number by partition: at the start of
+        all that have one, then of those that may have grown, once the answers are on their way."""
         self._core = core
         self._journal = journal
         self._clock = clock
@@ -139,6 +142,7 @@ class Dispatcher:
         self._engine, replayed = await asyncio.to_thread(replay, self._journal, self._core)
         self._ends = replayed.ends
         log.info("replayed %d entries in %d records", replayed.entries, replayed.records)
+        self._tell_durable(self._ends)
         self._set_healthy(True)
         self._run(self._apply_what_falls_due())
         return replayed
@@ -424,6 +428,7 @@ class Dispatcher:
                 end = (append.expected_seq + 1, commit.checksums[append.partition])
                 self._ends[append.partition] = end
         self._finish(commit, lost)
+        self._tell_durable(commit.entries.keys() - lost)
         if not lost:
             self._setbacks = 0
             self._commit()
@@ -432,6 +437,10 @@ class Dispatcher:
         dropped, self._gathering = self._gathering, _Commit()
         self._finish(dropped, dropped.entries.keys())
         self._take_back(lost | dropped.entries.keys())
+
+    def _tell_durable(self, partitions: Collection[int]) -> None:
+        if self.on_durable is not None and partitions:
+            self.on_durable({partition: self._ends[partition][0] for partition in partitions})
 
     def _finish(self, commit: _Commit, lost: Set[int]) -> None:
         self._waiting -= commit.answers
@@ -477,6 +486,7 @@ class Dispatcher:
                 continue
             for partition in broken:
                 self._ends[partition] = replayed.ends.get(partition, NO_RECORD)
+            self._tell_durable(broken)
             self._broken -= broken
             log.warning("read back %d partitions: serving again", len(broken))
         self._set_healthy(not self._closed)

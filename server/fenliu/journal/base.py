@@ -52,6 +52,13 @@ class Reader(Protocol):
         """
         ...
 
+    def starts(self, partitions: Collection[int] | None = None) -> dict[int, int]:
+        """The number of the first record kept of each of these (default: all) partitions that has one.
+
+        Raises StorageError.
+        """
+        ...
+
     def read(self, partition: int, from_seq: int = 1) -> Iterator[Record]:
         """The partition's records from `from_seq` (at least 1) on, each checked, as also its chain.
 

@@ -28,6 +28,7 @@ _BUSY_SECONDS = 5.0  # how long a write waits for somebody else's, e.g. a backup
 _CHECKPOINT_PAGES = 1000  # the write-ahead log is moved into the database when it has this many
 _KEPT_LOG_BYTES = 64 * 2**20  # and cut back to this when it once grew larger
 _READ_AT_ONCE = 64  # records; no read transaction stays open between them
+_READ_BYTES = 2**20  # nor are more bytes held than one record beyond these
 
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -40,6 +41,7 @@ _SCHEMA = (
 ) WITHOUT ROWID""",
 )
 _HEAD = "SELECT seq, append_id FROM records WHERE partition = ? ORDER BY seq DESC LIMIT 1"
+_START = "SELECT min(seq) FROM records WHERE partition = ?"
 _READ = """SELECT seq, append_id, record FROM records
 WHERE partition = ? AND seq >= ? ORDER BY seq LIMIT ?"""
 _APPEND = """INSERT INTO records (partition, seq, append_id, record)
@@ -73,7 +75,7 @@ class SqliteReader:
         self.data_id = bytes(meta["data_id"])
         """16 random bytes: this directory's name."""
         self.token_key = bytes(meta["token_key"])
-        """32 random bytes that sign presence resume tokens. Secret."""
+        """32 random bytes that sign resume tokens. Secret."""
 
     @property
     def partitions(self) -> int:
@@ -89,6 +91,15 @@ class SqliteReader:
             }
         return {partition: Head(*row) for partition, row in rows.items() if row is not None}
 
+    def starts(self, partitions: Collection[int] | None = None) -> dict[int, int]:
+        """As `Reader.starts`."""
+        with self._reading() as connection:
+            starts = {
+                partition: connection.execute(_START, (partition,)).fetchone()[0]
+                for partition in (range(self._partitions) if partitions is None else partitions)
+            }
+        return {partition: start for partition, start in starts.items() if start is not None}
+
     def read(self, partition: int, from_seq: int = 1) -> Iterator[Record]:
         """As `Reader.read`."""
         if from_seq == 1:
@@ -101,11 +112,18 @@ class SqliteReader:
     def _rows(self, partition: int, from_seq: int) -> Iterator[tuple[int, bytes, bytes]]:
         more = True
         while more:
+            rows: list[tuple[int, bytes, bytes]] = []
+            size = 0
+            more = False
             with self._reading() as connection:
-                rows = connection.execute(_READ, (partition, from_seq, _READ_AT_ONCE)).fetchall()
+                for row in connection.execute(_READ, (partition, from_seq, _READ_AT_ONCE)):
+                    rows.append(row)
+                    size += len(row[2])
+                    more = len(rows) == _READ_AT_ONCE or size >= _READ_BYTES
+                    if more:
+                        break
             yield from rows
-            more = len(rows) == _READ_AT_ONCE
-            from_seq += _READ_AT_ONCE
+            from_seq += len(rows)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

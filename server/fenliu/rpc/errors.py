@@ -24,6 +24,7 @@ from fenliu.dispatch.errors import (
     JournalUnavailable,
     Overloaded,
 )
+from fenliu.insight.errors import LogUnreadable, TokenAhead, TokenRefused, TokenTooOld
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,12 @@ def not_allowed(field: str, rule: str) -> Refusal:
     )
 
 
+def malformed(message: str) -> Refusal:
+    """INVALID_ARGUMENT for bytes that are no such message (its full name)."""
+    rule = f"not a {message}"
+    return refusal(grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE", rule, rule=rule)
+
+
 def engine_refusal(status: bytes) -> Refusal:
     """A refusal the engine wrote."""
     return Refusal(status_pb2.Status.FromString(status))
@@ -123,11 +130,22 @@ def of_exception(error: BaseException) -> Refusal:
                 "too many inquiries are waiting for the disk",
                 retry_after_ms=error.retry_after_ms,
             )
-        case JournalUnavailable():
+        case TokenRefused():
+            return invalid("resume_token", error.rule)
+        case TokenAhead() | TokenTooOld():
+            ahead = isinstance(error, TokenAhead)
+            return refusal(
+                grpc.StatusCode.OUT_OF_RANGE,
+                "RESUME_TOKEN_AHEAD" if ahead else "RESUME_TOKEN_TOO_OLD",
+                f"resume_token: {error.rule}",
+                field="resume_token",
+                rule=error.rule,
+            )
+        case JournalUnavailable() | LogUnreadable():
             return refusal(
                 grpc.StatusCode.UNAVAILABLE,
                 "JOURNAL_UNAVAILABLE",
-                "nothing can be made durable right now",
+                "the storage does not answer right now",
                 retry_after_ms=500,
             )
         case ClockRefused():

@@ -17,7 +17,7 @@ from fenliu.dispatch import Dispatcher
 from fenliu.engine import CommandKind
 from fenliu.engine.v1 import engine_pb2
 from fenliu.rpc.context import Context, now_ms
-from fenliu.rpc.errors import Refusal, draining, invalid, refusal
+from fenliu.rpc.errors import Refusal, draining, invalid, malformed, refusal
 from fenliu.rpc.sessions import Session, Sessions
 from fenliu.v1 import presence_pb2
 
@@ -108,10 +108,7 @@ class PresenceStreams:
         try:
             return presence_pb2.StreamPresenceRequest.FromString(raw)
         except DecodeError:
-            rule = "not a fenliu.v1.StreamPresenceRequest"
-            raise refusal(
-                grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE", rule, rule=rule
-            ) from None
+            raise malformed("fenliu.v1.StreamPresenceRequest") from None
 
     async def _apply(
         self,

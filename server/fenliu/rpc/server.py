@@ -7,12 +7,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from fenliu.dispatch import Dispatcher
+from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.errors import Sanitiser
 from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.sessions import Sessions
 from fenliu.rpc.streams import GatewayStreams
+from fenliu.rpc.watch import WatchStreams
 
 # A batch may have 1 MiB; a little more is let in, so that the refusal can name the rule.
 MAX_MESSAGE_BYTES = 1_048_576 + 65_536
@@ -34,8 +36,10 @@ class RpcServer:
         self,
         dispatcher: Dispatcher,
         sessions: Sessions,
+        watch: AssignmentWatch,
         *,
         listen: str,
+        slow_reader_ms: int,
         core: str,
         partitions: int,
         reflection_enabled: bool,
@@ -43,12 +47,14 @@ class RpcServer:
         self._listen = listen
         self._presence = PresenceStreams(dispatcher, sessions)
         self._streams = GatewayStreams(dispatcher)
+        self._watches = WatchStreams(dispatcher, watch, slow_reader_ms=slow_reader_ms)
         self._server = grpc.aio.server(interceptors=[Sanitiser()], options=OPTIONS)
         self._health = health.aio.HealthServicer()
         handlers = (
             unary.handlers(dispatcher)
             | self._streams.handlers()
             | self._presence.handlers()
+            | self._watches.handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))
@@ -80,4 +86,5 @@ class RpcServer:
         await self._health.enter_graceful_shutdown()
         self._presence.drain()
         self._streams.drain()
+        self._watches.drain()
         await self._server.stop(grace_ms / 1_000)
