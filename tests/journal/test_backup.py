@@ -182,7 +182,9 @@ def test_no_server_takes_a_directory_that_is_being_restored(journal, tmp_path, m
 
     def somebody_serves_it(file):
         if not refused:
-            refused.append(pytest.raises(DirectoryInUse, SqliteJournal.open, tmp_path / "restored"))
+            with pytest.raises(DirectoryInUse) as error:
+                SqliteJournal.open(tmp_path / "restored")
+            refused.append(error)
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", somebody_serves_it)
