@@ -8,7 +8,7 @@ import resource
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from end_to_end.processes import FENLIU, environment
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.engine.partitions import partition_of
 from fenliu.journal import SqliteReader, pack
+from fenliu.v1 import presence_pb2
 
 DEMO = partition_of("demo", 64)
 
@@ -136,7 +137,32 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert names(tmp_path) == left
 
 
-def test_what_belongs_to_the_old_directory_is_refused_by_the_restored_one(
+async def session_token(target: str, token: str) -> str:
+    """Opens a presence session, or resumes it; its token."""
+
+    async def hello() -> AsyncIterator[presence_pb2.StreamPresenceRequest]:
+        hello = presence_pb2.PresenceHello(session_id="s", resume_token=token)
+        yield presence_pb2.StreamPresenceRequest(hello=hello)
+
+    async with FenliuClient(target) as client:
+        async for message in client.stream_presence(hello()):
+            return message.welcome.resume_token
+    raise AssertionError
+
+
+def test_sessions_of_the_old_directory_are_refused_by_the_restored_one(
+    served: tuple[str, Path], data: Path
+):
+    token = asyncio.run(session_token(served[0], ""))
+    assert asyncio.run(session_token(served[0], token)) == token
+    with server(data) as (target, _):
+        with pytest.raises(FenliuError) as refused:
+            asyncio.run(session_token(target, token))
+        assert refused.value.reason == "RESUME_TOKEN_MISMATCH"
+        assert asyncio.run(session_token(target, "")) not in ("", token)
+
+
+def test_watchers_of_the_old_directory_are_refused_by_the_restored_one(
     served: tuple[str, Path], data: Path
 ):
     async def place(target: str, token: str) -> str:
@@ -301,6 +327,13 @@ def test_a_damaged_directory_is_not_backed_up_and_says_so(data: Path, tmp_path: 
     )
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "nightly").exists()
+
+
+def test_a_damaged_directory_is_not_served(data: Path):
+    flip_a_bit(data)
+    result = run("serve", "--data", data, "--listen", "127.0.0.1:0")
+    assert said(result, 1) == ""
+    assert f"partition {DEMO}, record 3: checksum" in result.stderr
 
 
 def test_where_nothing_of_ours_is_check_says_so(tmp_path: Path):
