@@ -6,13 +6,18 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from fenliu import dispatch
 from fenliu.config import CoreChoice, ServerConfig
-from fenliu.dispatch import Dispatcher, TraceClock, WallClock, replay
+from fenliu.dispatch import Checked, Dispatcher, TraceClock, WallClock, replay
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.watch import AssignmentWatch
+from fenliu.journal import CorruptRecord, JournalError, NewerVersion, StorageError
+from fenliu.journal import backup as backups
 from fenliu.journal.sqlite import SqliteJournal, SqliteReader
 from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
@@ -112,6 +117,61 @@ def state_hash(data: Path, core: CoreChoice) -> tuple[str, int]:
     """
     engine, _ = replay(SqliteReader(data), load_core(core if core != "auto" else None))
     return engine.state_hash().hex(), len(engine.shop_ids())
+
+
+def back_up(data: Path, target: Path, *, force: bool) -> tuple[int, int]:
+    """Copies a data directory, which may be served meanwhile, into one file; (records, bytes).
+
+    Raises JournalError; nothing is left behind then.
+    """
+    try:
+        copied = backups.back_up(data, target, force=force)
+    except CorruptRecord as error:
+        raise JournalError(
+            f"no backup made, {data} is damaged: {error}; `fenliu check` says what to do"
+        ) from error
+    return copied.records, copied.size
+
+
+def restore(backup: Path, data: Path) -> tuple[int, int]:
+    """Makes a data directory, absent or empty before, from a backup's file; (records, bytes).
+
+    Raises JournalError; nothing is left behind then.
+    """
+    try:
+        copied = backups.restore(backup, data)
+    except CorruptRecord as error:
+        raise JournalError(
+            f"nothing restored, {backup} is damaged: {error}; take another backup"
+        ) from error
+    return copied.records, copied.size
+
+
+def check(
+    data: Path,
+    core: CoreChoice,
+    *,
+    deep: bool,
+    progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
+) -> Checked:
+    """Whether a data directory or a backup's file is whole, and if not, what is wrong with it.
+
+    Only reads: a server may be running on it. `deep`: decides everything again, too. `progress`:
+    given the number of steps, gives what is called at each. Raises CoreError, and
+    IncompatibleDirectory when there is nothing of Fenliu's there.
+    """
+    loaded = load_core(core if core != "auto" else None)
+    try:
+        reader = SqliteReader(data)
+        faults = reader.faults()
+        with progress(dispatch.steps_of(reader, deep)) as step:
+            checked = dispatch.check(reader, loaded, deep=deep, step=step)
+    except (StorageError, NewerVersion) as error:
+        return Checked(problems=[dispatch.storage_problem(error)])
+    if faults:
+        checked.state_hash = b""
+    checked.problems[:0] = [dispatch.storage_problem(StorageError(fault)) for fault in faults]
+    return checked
 
 
 def serve(config: ServerConfig) -> int:

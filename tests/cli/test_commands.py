@@ -99,7 +99,10 @@ def test_a_core_that_cannot_be_is_one_line():
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["serve", "apply", "route", "replay", "state-hash", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "apply", "route", "replay", "backup", "restore", "check", "state-hash", "demo"],
+)
 def test_every_option_names_its_environment_variable(command: str):
     options = [one for one in main.commands[command].params if isinstance(one, click.Option)]
     text = " ".join(said(run(command, "--help")).split())

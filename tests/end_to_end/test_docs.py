@@ -146,6 +146,8 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", "grpcurl -plaintext"),
         ("README.md", "grpcurl -plaintext"),
         ("operators.md", "fenliu serve"),
+        ("operators.md", "fenliu backup"),
+        ("operators.md", "fenliu check"),
         ("operators.md", "fenliu state-hash"),
         ("operators.md", "fenliu serve"),
     ]
@@ -182,7 +184,7 @@ def test_the_readmes_first_call_works_as_written(desk: Path):
 
 
 def test_the_operators_commands_work_as_written(desk: Path):
-    serve, compare, replay = (
+    serve, backup, check, compare, replay = (
         block.text.replace("/var/lib/fenliu", str(desk / "data"))
         for block in blocks(PROJECT / "docs" / "operators.md")
     )
@@ -192,6 +194,16 @@ def test_the_operators_commands_work_as_written(desk: Path):
             from_log, from_server = printed.split()
             assert from_log == from_server
             assert re.fullmatch("[0-9a-f]{64}", from_log)
+        with pasted(backup, desk, address) as printed:
+            for line in (
+                r"nightly\.fenliu: \d+ records, .*, checked",
+                r"nightly\.fenliu: whole \(.*\)",
+                f"state {from_log}",
+                r"restored-data: \d+ records, .*, checked",
+            ):
+                assert re.search(f"^{line}$", printed, re.M)
+        with pasted(check, desk, address) as printed:
+            assert printed.count(f"state {from_log}\n") == 2
         assert server.terminate() == 0
     day = [
         "sent_at_ms,shop_id,buyer_id,sender,agent_sign,message_id,in_reply_to",

@@ -15,6 +15,8 @@ import click
 from fenliu import __version__
 from fenliu.app import App
 from fenliu.cli.apply import apply
+from fenliu.cli.backup import backup, restore
+from fenliu.cli.check import check
 from fenliu.cli.demo import demo
 from fenliu.cli.replay import replay
 from fenliu.cli.route import route
@@ -71,5 +73,5 @@ def main() -> None:
     """Fenliu (分流): which customer-service agent receives which buyer."""
 
 
-for _command in (serve, apply, route, watch, replay, state_hash, demo):
+for _command in (serve, apply, route, watch, replay, backup, restore, check, state_hash, demo):
     main.add_command(_command)

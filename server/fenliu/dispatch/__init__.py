@@ -3,6 +3,7 @@
 Knows what happens when, and what rests on what; knows no rule.
 """
 
+from fenliu.dispatch.check import Checked, Problem, check, steps_of, storage_problem
 from fenliu.dispatch.clock import Clock, TraceClock, WallClock
 from fenliu.dispatch.dispatcher import Answer, BatchAnswer, Dispatcher, PendingBatch
 from fenliu.dispatch.errors import (
@@ -17,6 +18,7 @@ from fenliu.dispatch.recovery import Difference, Replayed, Verified, replay, ver
 __all__ = [
     "Answer",
     "BatchAnswer",
+    "Checked",
     "Clock",
     "ClockRefused",
     "Difference",
@@ -26,10 +28,14 @@ __all__ = [
     "JournalUnavailable",
     "Overloaded",
     "PendingBatch",
+    "Problem",
     "Replayed",
     "TraceClock",
     "Verified",
     "WallClock",
+    "check",
     "replay",
+    "steps_of",
+    "storage_problem",
     "verify",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from fenliu.engine import Core, Engine
-from fenliu.journal import CorruptRecord, IncompatibleDirectory, Reader, Record
+from fenliu.journal import CorruptRecord, NewerRecord, Reader, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def replay(
     """A fresh engine with the state that the logs (default: of all partitions) give.
 
     Takes as long as the logs are: not for the event loop. Raises CorruptRecord,
-    IncompatibleDirectory for a record of newer rules, StorageError.
+    among them NewerRecord for one of newer rules, StorageError.
     """
     engine = core.engine(journal.partitions)
     records = entries = 0
@@ -60,14 +60,14 @@ def replay(
     return engine, Replayed(records, entries, ends)
 
 
-def verify(journal: Reader, core: Core) -> Verified:
-    """Decides every logged command again and compares what comes out with what was logged.
+def verify(journal: Reader, core: Core, partitions: Collection[int] | None = None) -> Verified:
+    """Decides every logged command (default: of all partitions) again and compares with the log.
 
     A partition is left at its first difference, since what follows rests on it. Raises as `replay`.
     """
     engine = core.engine(journal.partitions)
     report = Verified()
-    for partition in sorted(journal.heads()):
+    for partition in sorted(journal.heads(partitions)):
         if difference := _verify_partition(journal, core, engine, partition, report):
             report.differences.append(difference)
     return report
@@ -91,9 +91,11 @@ def _verify_partition(
 def _records(journal: Reader, core: Core, partition: int) -> Iterator[Record]:
     for record in journal.read(partition):
         if record.rules_version > core.rules_version:
-            raise IncompatibleDirectory(
-                f"partition {partition}, record {record.seq}: written by rules version "
-                f"{record.rules_version}; this program knows {core.rules_version}"
+            raise NewerRecord(
+                partition,
+                record.seq,
+                f"written by rules version {record.rules_version}; "
+                f"this program knows {core.rules_version}",
             )
         yield record
 

@@ -10,7 +10,10 @@ from fenliu.journal.errors import (
     DirectoryInUse,
     IncompatibleDirectory,
     JournalError,
+    NewerRecord,
+    NewerVersion,
     StorageError,
+    TargetRefused,
 )
 from fenliu.journal.record import FORMAT, Record, pack, unpack
 from fenliu.journal.sqlite import Durability, SqliteJournal, SqliteReader
@@ -26,11 +29,14 @@ __all__ = [
     "IncompatibleDirectory",
     "Journal",
     "JournalError",
+    "NewerRecord",
+    "NewerVersion",
     "Reader",
     "Record",
     "SqliteJournal",
     "SqliteReader",
     "StorageError",
+    "TargetRefused",
     "pack",
     "unpack",
 ]

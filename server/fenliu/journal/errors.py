@@ -29,3 +29,15 @@ class DirectoryInUse(JournalError):
 
 class IncompatibleDirectory(JournalError):
     """The directory is not one this program, or this configuration, can work on."""
+
+
+class NewerVersion(IncompatibleDirectory):
+    """A newer version of this program has written it."""
+
+
+class NewerRecord(CorruptRecord, NewerVersion):
+    """A record is of a format or of rules that only a newer version knows, or its header is damaged."""
+
+
+class TargetRefused(JournalError):
+    """A copy cannot go there; nothing has been touched. The text says why and what to do."""

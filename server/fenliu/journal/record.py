@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from fenliu.journal.errors import CorruptRecord
+from fenliu.journal.errors import CorruptRecord, NewerRecord
 
 MAGIC = b"FLR1"
 FORMAT = 1
@@ -77,7 +77,7 @@ def unpack(data: bytes, partition: int, seq: int) -> Record:
     if magic != MAGIC:
         raise CorruptRecord(partition, seq, f"begins with {magic!r}, not {MAGIC!r}")
     if form != FORMAT:
-        raise CorruptRecord(partition, seq, f"format {form}; this program knows {FORMAT}")
+        raise NewerRecord(partition, seq, f"format {form}; this program knows {FORMAT}")
     entries = data[_HEADER.size :]
     found = google_crc32c.extend(google_crc32c.value(data[:_CHECKED]), entries)
     if found != checksum:

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Literal, Self, TypeVar
 
 from fenliu.journal.base import Append, Conflict, Head
-from fenliu.journal.errors import DirectoryInUse, IncompatibleDirectory, StorageError
+from fenliu.journal.errors import DirectoryInUse, IncompatibleDirectory, NewerVersion, StorageError
 from fenliu.journal.record import Record, chain
 
 SCHEMA_VERSION = 1
 DEFAULT_PARTITIONS = 64
 MAX_PARTITIONS = 65536
+DATABASE = "fenliu.db"
+LOCK = "fenliu.lock"
 
-_DATABASE = "fenliu.db"
-_LOCK = "fenliu.lock"
 _BUSY_SECONDS = 5.0  # how long a write waits for somebody else's, e.g. a backup's
 _CHECKPOINT_PAGES = 1000  # the write-ahead log is moved into the database when it has this many
 _KEPT_LOG_BYTES = 64 * 2**20  # and cut back to this when it once grew larger
@@ -40,6 +40,7 @@ _SCHEMA = (
   PRIMARY KEY (partition, seq)
 ) WITHOUT ROWID""",
 )
+_META = {"schema_version", "partitions", "data_id", "token_key"}
 _HEAD = "SELECT seq, append_id FROM records WHERE partition = ? ORDER BY seq DESC LIMIT 1"
 _START = "SELECT min(seq) FROM records WHERE partition = ?"
 _READ = """SELECT seq, append_id, record FROM records
@@ -47,6 +48,7 @@ WHERE partition = ? AND seq >= ? ORDER BY seq LIMIT ?"""
 _APPEND = """INSERT INTO records (partition, seq, append_id, record)
 SELECT :partition, :seq + 1, :append_id, :record
 WHERE coalesce((SELECT max(seq) FROM records WHERE partition = :partition), 0) = :seq"""
+_STRAYS = "SELECT DISTINCT partition FROM records WHERE partition NOT BETWEEN 0 AND ?"
 _PROBE = "UPDATE meta SET value = value WHERE key = 'schema_version'"
 
 T = TypeVar("T")
@@ -60,15 +62,16 @@ _SYNCHRONOUS: dict[Durability, str] = {"full": "FULL", "relaxed": "NORMAL"}
 
 
 class SqliteReader:
-    """Reads a data directory; another process may be writing to it.
+    """Reads a data directory, or a backup's file; another process may be writing to it.
 
     Raises IncompatibleDirectory when there is none or it is newer than this program, StorageError.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        if not (directory / _DATABASE).is_file():
-            raise IncompatibleDirectory(f"{directory}: no data directory (no {_DATABASE} in it)")
+        self.database = directory if directory.is_file() else directory / DATABASE
+        if not self.database.is_file():
+            raise IncompatibleDirectory(f"{directory}: no data directory (no {DATABASE} in it)")
         with self._reading() as connection:
             meta = _read_meta(connection, directory)
         self._partitions = int(meta["partitions"])
@@ -109,6 +112,23 @@ class SqliteReader:
         next(records, None)
         return records
 
+    def faults(self) -> list[str]:
+        """What is wrong with the file itself, in words; empty: nothing. Reads all of it.
+
+        What the records say is not looked at: `read` does that. Raises StorageError where the file is
+        too damaged to be looked through.
+        """
+        with self._reading() as connection:
+            found = [row[0] for row in connection.execute("PRAGMA quick_check(10)")]
+            strays = connection.execute(_STRAYS, (self._partitions - 1,)).fetchall()
+        return [
+            *(f"SQLite: {text}" for text in found if text != "ok"),
+            *(
+                f"records of partition {partition}, where there are only {self._partitions}"
+                for (partition,) in strays
+            ),
+        ]
+
     def _rows(self, partition: int, from_seq: int) -> Iterator[tuple[int, bytes, bytes]]:
         more = True
         while more:
@@ -127,13 +147,11 @@ class SqliteReader:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        uri = (self.directory / _DATABASE).absolute().as_uri()
-        with _storage_errors(self.directory):
-            connection = sqlite3.connect(
-                f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
-            )
-            with closing(connection):
-                yield connection
+        with (
+            storage_errors(self.directory),
+            closing(connect_read_only(self.database)) as connection,
+        ):
+            yield connection
 
 
 class SqliteJournal(SqliteReader):
@@ -155,12 +173,12 @@ class SqliteJournal(SqliteReader):
         """
         if not 1 <= partitions <= MAX_PARTITIONS:
             raise ValueError(f"partitions must be within 1..{MAX_PARTITIONS}")
-        with _storage_errors(directory):
+        with storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            lock = _lock(directory)
+            lock = take_lock(directory)
             try:
                 with closing(
-                    sqlite3.connect(directory / _DATABASE, isolation_level=None)
+                    sqlite3.connect(directory / DATABASE, isolation_level=None)
                 ) as connection:
                     _make_schema(connection, partitions)
                 return cls(directory, durability, lock)
@@ -195,7 +213,7 @@ class SqliteJournal(SqliteReader):
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs on the writer thread: `work` in one transaction."""
-        with _storage_errors(self.directory):
+        with storage_errors(self.directory):
             try:
                 if self._connection is None:
                     self._connection = self._connect()
@@ -211,7 +229,7 @@ class SqliteJournal(SqliteReader):
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.directory / _DATABASE, isolation_level=None, timeout=_BUSY_SECONDS
+            self.directory / DATABASE, isolation_level=None, timeout=_BUSY_SECONDS
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
@@ -254,8 +272,7 @@ def _make_schema(connection: sqlite3.Connection, partitions: int) -> None:
         meta = {
             "schema_version": SCHEMA_VERSION,
             "partitions": partitions,
-            "data_id": secrets.token_bytes(16),
-            "token_key": secrets.token_bytes(32),
+            **new_identity(),
         }
         connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta.items())
     connection.execute("COMMIT")
@@ -263,20 +280,37 @@ def _make_schema(connection: sqlite3.Connection, partitions: int) -> None:
 
 def _read_meta(connection: sqlite3.Connection, directory: Path) -> dict[str, int | bytes]:
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
-        raise IncompatibleDirectory(f"{directory}: {_DATABASE} is no journal of Fenliu's")
+        raise IncompatibleDirectory(f"{directory}: the database is no journal of Fenliu's")
     meta: dict[str, int | bytes] = dict(connection.execute("SELECT key, value FROM meta"))
-    version = int(meta["schema_version"])
+    version = int(meta.get("schema_version", 0))
     if version > SCHEMA_VERSION:
-        raise IncompatibleDirectory(
+        raise NewerVersion(
             f"{directory}: written by a newer version (schema {version}; "
             f"this one knows {SCHEMA_VERSION})"
         )
+    if missing := _META - meta.keys():
+        raise StorageError(f"{directory}: meta has lost {', '.join(sorted(missing))}")
     return meta
 
 
-def _lock(directory: Path) -> int:
-    """The open, locked lock file; its text is the process that holds it."""
-    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def connect_read_only(database: Path) -> sqlite3.Connection:
+    """A connection for reading; raises sqlite3.Error."""
+    return sqlite3.connect(
+        f"{database.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_SECONDS,
+    )
+
+
+def new_identity() -> dict[str, bytes]:
+    """The rows of `meta` that make a directory itself and no other."""
+    return {"data_id": secrets.token_bytes(16), "token_key": secrets.token_bytes(32)}
+
+
+def take_lock(directory: Path) -> int:
+    """The open, locked lock file; its text is the process that holds it. Raises DirectoryInUse."""
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -289,7 +323,8 @@ def _lock(directory: Path) -> int:
 
 
 @contextmanager
-def _storage_errors(directory: Path) -> Iterator[None]:
+def storage_errors(directory: Path) -> Iterator[None]:
+    """Turns what SQLite and the system say of a data directory into StorageError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -1,0 +1,126 @@
+"""Is a data directory whole? Every log replayed from nothing, and what is wrong said in words.
+
+Knows records and the engine's face; changes nothing, and a server may be running meanwhile.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+from fenliu.dispatch.recovery import replay, verify
+from fenliu.engine import Core
+from fenliu.journal import (
+    CorruptRecord,
+    Head,
+    JournalError,
+    NewerRecord,
+    NewerVersion,
+    Reader,
+    Record,
+)
+
+RESTORE = (
+    "stop the server, restore the newest backup that is whole (`fenliu restore`) into a new directory,"
+    " and keep this one"
+)
+_NEWER = "use the version that wrote it, or a newer one"
+_NEWER_OR_DAMAGED = f"if a newer version wrote it: {_NEWER}; if none did, it is damaged: {RESTORE}"
+_DECIDED_OTHERWISE = (
+    "the log is whole and serves as before, but this program does not decide as the one that wrote it:"
+    " compare the versions and try the other core (--core)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong: where (as far as that is known), what, and what to do."""
+
+    what: str
+    to_do: str
+    partition: int | None = None
+    seq: int | None = None
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a check read and found; the first problem of each partition."""
+
+    records: int = 0
+    entries: int = 0
+    shops: int = 0
+    state_hash: bytes = b""
+    """Empty when something is wrong: there is no whole state then."""
+    problems: list[Problem] = field(default_factory=list)
+
+
+def storage_problem(error: JournalError) -> Problem:
+    """A directory that cannot be read at all, as a problem."""
+    return Problem(str(error), _NEWER if isinstance(error, NewerVersion) else RESTORE)
+
+
+def steps_of(journal: Reader, deep: bool) -> int:
+    """About how often a check of it calls `step`. Raises StorageError."""
+    starts = journal.starts()
+    records = sum(head.seq - starts[p] + 1 for p, head in journal.heads(starts).items())
+    return records * (2 if deep else 1)
+
+
+def check(journal: Reader, core: Core, *, deep: bool, step: Callable[[], None]) -> Checked:
+    """Replays every partition; `deep`: also decides everything again and compares, byte by byte.
+
+    Each record's checksum and place in its chain is checked, and whether its entries can be applied.
+    What is missing at the end of a log cannot be seen: a shorter log is whole, too. `step` is called
+    for each record read. Raises StorageError when it cannot be told which logs there are.
+    """
+    watched = _Watched(journal, step)
+    checked = Checked()
+    state = core.engine(journal.partitions)
+    for partition in sorted(journal.heads()):
+        try:
+            engine, replayed = replay(watched, core, [partition])
+            checked.records += replayed.records
+            checked.entries += replayed.entries
+            state.take_partition(engine, partition)
+            differences = verify(watched, core, [partition]).differences if deep else []
+        except JournalError as error:
+            checked.problems.append(_problem(partition, error))
+        else:
+            checked.problems += [
+                Problem(
+                    f"entry {found.index + 1} comes out otherwise when it is decided again",
+                    _DECIDED_OTHERWISE,
+                    found.partition,
+                    found.seq,
+                )
+                for found in differences
+            ]
+    checked.shops = len(state.shop_ids())
+    if not checked.problems:
+        checked.state_hash = state.state_hash()
+    return checked
+
+
+def _problem(partition: int, error: JournalError) -> Problem:
+    if not isinstance(error, CorruptRecord):
+        return Problem(str(error), RESTORE, partition)
+    to_do = _NEWER_OR_DAMAGED if isinstance(error, NewerRecord) else RESTORE
+    return Problem(error.problem, to_do, partition, error.seq)
+
+
+class _Watched:
+    """A reader that says each time it has read a record."""
+
+    def __init__(self, reader: Reader, step: Callable[[], None]) -> None:
+        self._reader = reader
+        self._step = step
+        self.partitions = reader.partitions
+
+    def heads(self, partitions: Collection[int] | None = None) -> dict[int, Head]:
+        return self._reader.heads(partitions)
+
+    def starts(self, partitions: Collection[int] | None = None) -> dict[int, int]:
+        return self._reader.starts(partitions)
+
+    def read(self, partition: int, from_seq: int = 1) -> Iterator[Record]:
+        for record in self._reader.read(partition, from_seq):
+            yield record
+            self._step()
