@@ -8,14 +8,18 @@ import signal
 import sys
 from pathlib import Path
 
+from google.rpc import status_pb2
+
 from fenliu.config import CoreChoice, ServerConfig
 from fenliu.dispatch import Dispatcher, TraceClock, WallClock, replay
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
+from fenliu.insight.audit import AuditLog
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.journal.sqlite import SqliteJournal, SqliteReader
 from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
+from fenliu.v1 import shop_pb2
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class App:
         self._dispatcher: Dispatcher | None = None
         self._sessions: Sessions | None = None
         self._watch: AssignmentWatch | None = None
+        self._audit: AuditLog | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
 
@@ -48,6 +53,7 @@ class App:
         dispatcher.on_health_change = self._health_changed
         self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
         dispatcher.on_durable = self._watch.grown
+        self._audit = AuditLog(journal)
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -60,6 +66,7 @@ class App:
             dispatcher,
             self._sessions,
             self._watch,
+            self._audit,
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
@@ -78,6 +85,8 @@ class App:
             await self._dispatcher.close()
         if self._watch is not None:
             await asyncio.to_thread(self._watch.close)
+        if self._audit is not None:
+            await asyncio.to_thread(self._audit.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 
@@ -112,6 +121,22 @@ def state_hash(data: Path, core: CoreChoice) -> tuple[str, int]:
     """
     engine, _ = replay(SqliteReader(data), load_core(core if core != "auto" else None))
     return engine.state_hash().hex(), len(engine.shop_ids())
+
+
+def resolved(shop: shop_pb2.Shop, core: CoreChoice = "auto") -> shop_pb2.Shop:
+    """The document as a server would store it, every default filled in; without an etag.
+
+    Raises ValueError with field and rule for a document that would be refused; CoreError.
+    """
+    engine = load_core(core if core != "auto" else None).engine(1)
+    request = shop_pb2.ApplyShopRequest(shop=shop)
+    request.shop.ClearField("etag")
+    code, body, _, _ = engine.decide(CommandKind.APPLY_SHOP, request.SerializeToString(), 0)
+    if code:
+        raise ValueError(status_pb2.Status.FromString(body).message)
+    stored = shop_pb2.ApplyShopResponse.FromString(body).shop
+    stored.ClearField("etag")
+    return stored
 
 
 def serve(config: ServerConfig) -> int:
