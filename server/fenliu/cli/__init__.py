@@ -19,6 +19,7 @@ from fenliu.cli.demo import demo
 from fenliu.cli.replay import replay
 from fenliu.cli.route import route
 from fenliu.cli.serve import serve
+from fenliu.cli.shop import shop
 from fenliu.cli.state_hash import state_hash
 from fenliu.cli.watch import watch
 from fenliu.config import ServerConfig
@@ -71,5 +72,5 @@ def main() -> None:
     """Fenliu (分流): which customer-service agent receives which buyer."""
 
 
-for _command in (serve, apply, route, watch, replay, state_hash, demo):
+for _command in (serve, apply, shop, route, watch, replay, state_hash, demo):
     main.add_command(_command)

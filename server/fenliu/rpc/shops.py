@@ -383,7 +383,7 @@ def _renamed(refused: Refusal, place: str, names: dict[str, str]) -> Refusal:
     name = names.get(field, field)
     if place and field.startswith(f"{place}."):
         name = names[""] + field.removeprefix(place)
-    if name == field:
+    if not field or name == field:
         return refused
     info.metadata["field"] = name
     status = status_pb2.Status(code=refused.status.code, message=f"{name}: {info.metadata['rule']}")
