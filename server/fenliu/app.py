@@ -6,19 +6,14 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
 
-from fenliu import dispatch
-from fenliu.config import CoreChoice, ServerConfig
-from fenliu.dispatch import Checked, Dispatcher, TraceClock, WallClock, replay
+from fenliu.config import ServerConfig
+from fenliu.dispatch import Dispatcher, TraceClock, WallClock
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
+from fenliu.insight.audit import AuditLog
 from fenliu.insight.watch import AssignmentWatch
-from fenliu.journal import CorruptRecord, JournalError, NewerVersion, StorageError
-from fenliu.journal import backup as backups
-from fenliu.journal.sqlite import SqliteJournal, SqliteReader
+from fenliu.journal.sqlite import SqliteJournal
 from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
 
@@ -39,6 +34,7 @@ class App:
         self._dispatcher: Dispatcher | None = None
         self._sessions: Sessions | None = None
         self._watch: AssignmentWatch | None = None
+        self._audit: AuditLog | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
 
@@ -53,6 +49,7 @@ class App:
         dispatcher.on_health_change = self._health_changed
         self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
         dispatcher.on_durable = self._watch.grown
+        self._audit = AuditLog(journal)
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -65,6 +62,7 @@ class App:
             dispatcher,
             self._sessions,
             self._watch,
+            self._audit,
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
@@ -83,6 +81,8 @@ class App:
             await self._dispatcher.close()
         if self._watch is not None:
             await asyncio.to_thread(self._watch.close)
+        if self._audit is not None:
+            await asyncio.to_thread(self._audit.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 
@@ -108,70 +108,6 @@ class App:
             task = asyncio.get_running_loop().create_task(self._rpc.set_serving(healthy))
             self._health_changes.add(task)
             task.add_done_callback(self._health_changes.discard)
-
-
-def state_hash(data: Path, core: CoreChoice) -> tuple[str, int]:
-    """The state hash, in hex, that a data directory's log gives, and the number of its shops.
-
-    Only reads: a server may be running on the directory. Raises JournalError, CoreError.
-    """
-    engine, _ = replay(SqliteReader(data), load_core(core if core != "auto" else None))
-    return engine.state_hash().hex(), len(engine.shop_ids())
-
-
-def back_up(data: Path, target: Path, *, force: bool) -> tuple[int, int]:
-    """Copies a data directory, which may be served meanwhile, into one file; (records, bytes).
-
-    Raises JournalError; nothing is left behind then.
-    """
-    try:
-        copied = backups.back_up(data, target, force=force)
-    except CorruptRecord as error:
-        raise JournalError(
-            f"no backup made, {data} is damaged: {error}; `fenliu check` says what to do"
-        ) from error
-    return copied.records, copied.size
-
-
-def restore(backup: Path, data: Path) -> tuple[int, int]:
-    """Makes a data directory, absent or empty before, from a backup's file; (records, bytes).
-
-    Raises JournalError; nothing is left behind then.
-    """
-    try:
-        copied = backups.restore(backup, data)
-    except CorruptRecord as error:
-        raise JournalError(
-            f"nothing restored, {backup} is damaged: {error}; take another backup"
-        ) from error
-    return copied.records, copied.size
-
-
-def check(
-    data: Path,
-    core: CoreChoice,
-    *,
-    deep: bool,
-    progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
-) -> Checked:
-    """Whether a data directory or a backup's file is whole, and if not, what is wrong with it.
-
-    Only reads: a server may be running on it. `deep`: decides everything again, too. `progress`:
-    given the number of steps, gives what is called at each. Raises CoreError, and
-    IncompatibleDirectory when there is nothing of Fenliu's there.
-    """
-    loaded = load_core(core if core != "auto" else None)
-    try:
-        reader = SqliteReader(data)
-        faults = reader.faults()
-        with progress(dispatch.steps_of(reader, deep)) as step:
-            checked = dispatch.check(reader, loaded, deep=deep, step=step)
-    except (StorageError, NewerVersion) as error:
-        return Checked(problems=[dispatch.storage_problem(error)])
-    if faults:
-        checked.state_hash = b""
-    checked.problems[:0] = [dispatch.storage_problem(StorageError(fault)) for fault in faults]
-    return checked
 
 
 def serve(config: ServerConfig) -> int:

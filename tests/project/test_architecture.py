@@ -18,11 +18,13 @@ MAY_IMPORT = {
     "journal": set(),
     "dispatch": {"engine", "journal"},
     "insight": {"engine", "journal", "v1"},
-    "rpc": {"dispatch", "insight", "engine", "v1", "config", "fenliu"},
+    "resources": {"v1"},
+    "rpc": {"dispatch", "insight", "resources", "engine", "v1", "config", "fenliu"},
     "client": {"v1"},
     "traffic": {"client", "v1"},
     "app": {"rpc", "dispatch", "insight", "journal", "engine", "config", "fenliu"},
-    "cli": {"app", "traffic", "client", "v1", "config", "fenliu"},
+    "offline": {"dispatch", "journal", "engine", "v1", "config", "fenliu"},
+    "cli": {"app", "offline", "traffic", "client", "resources", "v1", "config", "fenliu"},
     "__main__": {"cli"},
 }
 

@@ -1,7 +1,7 @@
 """The command line: `fenliu`. One module for each command; this one puts them together.
 
 Talks to servers through `fenliu.client`; what needs a server's parts in this process goes through
-`fenliu.app`. Errors end as one line on standard error: exit 1, or 2 for wrong usage.
+`fenliu.app` and `fenliu.offline`. Errors end as one line on standard error: exit 1, or 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fenliu.cli.demo import demo
 from fenliu.cli.replay import replay
 from fenliu.cli.route import route
 from fenliu.cli.serve import serve
+from fenliu.cli.shop import shop
 from fenliu.cli.state_hash import state_hash
 from fenliu.cli.watch import watch
 from fenliu.config import ServerConfig
@@ -73,5 +74,17 @@ def main() -> None:
     """Fenliu (分流): which customer-service agent receives which buyer."""
 
 
-for _command in (serve, apply, route, watch, replay, backup, restore, check, state_hash, demo):
+for _command in (
+    serve,
+    apply,
+    shop,
+    route,
+    watch,
+    replay,
+    backup,
+    restore,
+    check,
+    state_hash,
+    demo,
+):
     main.add_command(_command)

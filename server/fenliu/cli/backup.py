@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.filesize import decimal
 
-from fenliu import app
+from fenliu import offline
 from fenliu.cli.options import json_option, option, print_json
 from fenliu.config import DEFAULT_DATA
 
@@ -28,7 +28,7 @@ def backup(target: Path, data: Path, force: bool, as_json: bool) -> None:
     What was acknowledged before the backup began is in it. TARGET appears when all is done; it holds
     secrets and is readable for its owner only.
     """
-    _say(target, *app.back_up(data, target, force=force), as_json=as_json)
+    _say(target, *offline.back_up(data, target, force=force), as_json=as_json)
 
 
 @click.command()
@@ -46,7 +46,7 @@ def restore(backup: Path, data: Path, as_json: bool) -> None:
     It is another directory than the one backed up: whoever watches starts over, and agents log in
     anew.
     """
-    _say(data, *app.restore(backup, data), as_json=as_json)
+    _say(data, *offline.restore(backup, data), as_json=as_json)
 
 
 def _say(made: Path, records: int, size: int, *, as_json: bool) -> None:

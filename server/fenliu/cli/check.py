@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fenliu import app
+from fenliu import offline
 from fenliu.cli import tables
 from fenliu.cli.options import json_option, option, print_json
 from fenliu.cli.serve import core_option
@@ -30,7 +30,7 @@ def check(data: Path, core: CoreChoice, deep: bool, as_json: bool) -> None:
     Replays the log from nothing: checksums, gaps, order, formats. Exit code 1 when something is
     wrong.
     """
-    checked = app.check(
+    checked = offline.check(
         data, core, deep=deep, progress=lambda steps: tables.progress(data.name, steps)
     )
     if as_json:

@@ -1,4 +1,4 @@
-"""Shops from YAML files: one or several documents a file, keys as the proto's field names.
+"""Shops from and as YAML: one or several documents a file, keys as the proto's field names.
 
 Enum values may leave out their enum's prefix. Whatever is wrong is named with file, line and the
 place in the document; what values mean is the server's to judge.
@@ -160,3 +160,30 @@ def _nearest(key: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(key, known, n=1)
     return f": did you mean {near[0]}?" if near else f": known are {', '.join(known)}"
+
+
+def shop_text(shop: shop_pb2.Shop) -> str:
+    """A shop as a YAML document that `read_shops` reads back as it is."""
+    return yaml.safe_dump(
+        _plain(shop), allow_unicode=True, sort_keys=False, default_flow_style=None, width=80
+    )
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """The fields that are set, as YAML's own types."""
+    plain: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        if field.is_repeated:
+            plain[field.name] = [_plain_value(field, one) for one in value]
+        else:
+            plain[field.name] = _plain_value(field, value)
+    return plain
+
+
+def _plain_value(field: FieldDescriptor, value: Any) -> Any:
+    if field.message_type is not None:
+        return _plain(value)
+    if field.enum_type is not None:
+        prefix = field.enum_type.values_by_number[0].name.removesuffix("UNSPECIFIED")
+        return field.enum_type.values_by_number[value].name.removeprefix(prefix)
+    return value

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from fenliu import app
+from fenliu import offline
 from fenliu.cli.options import json_option, option, print_json, target_option, with_client
 from fenliu.cli.serve import core_option
 from fenliu.config import CoreChoice
@@ -40,7 +40,7 @@ def state_hash(
         raise click.UsageError("--data and --target exclude each other")
     # What is typed goes before FENLIU_DATA.
     if data is not None and "target" not in typed:
-        hashed, shops = app.state_hash(data, core)
+        hashed, shops = offline.state_hash(data, core)
     else:
         response = with_client(target, lambda client: client.get_state_hash())
         hashed, shops = response.state_hash, response.shops

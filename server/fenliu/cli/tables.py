@@ -29,7 +29,7 @@ def reason_name(reason: types_pb2.Reason) -> str:
     return _SHORT.get(name, name)
 
 
-def _table(title: str) -> Table:
+def slim_table(title: str) -> Table:
     """Slim, so that many reasons fit into 80 columns."""
     return Table(
         title=title,
@@ -52,7 +52,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 def print_agents(shops: Mapping[str, Mapping[str, Reception]]) -> None:
     """A row for each agent: buyers received, and decisions by reason."""
     reasons = _reasons(agents for agents in shops.values())
-    table = _table("Received counts buyers; the reasons count inquiries.")
+    table = slim_table("Received counts buyers; the reasons count inquiries.")
     table.add_column("Shop", overflow="fold")
     table.add_column("Agent", overflow="fold")
     table.add_column("Received", justify="right")
@@ -76,7 +76,7 @@ def print_shares(
     """A shop's table: each agent's weight, receptions, and share of new buyers beside the weights'."""
     reasons = _reasons([agents], shop.settings.robot_id)
     title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
-    table = _table(escape(title))
+    table = slim_table(escape(title))
     table.add_column("Agent", overflow="fold")
     for header in ("Weight", "Buyers", "Share", "Due", *map(reason_name, reasons)):
         table.add_column(header, justify="right")

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from fenliu.client.errors import FenliuError
@@ -298,6 +299,148 @@ class FenliuClient:
     ) -> shop_pb2.SetWeightsResponse:
         """Sets many agents' weights, all or none."""
         return await self._unary(_SHOP + "SetWeights", request, shop_pb2.SetWeightsResponse, now_ms)
+
+    async def update_shop(
+        self,
+        shop: shop_pb2.Shop,
+        paths: Iterable[str] = (),
+        *,
+        now_ms: int | None = None,
+    ) -> shop_pb2.Shop:
+        """Changes these fields, such as "settings.busy_threshold"; none: those that are set."""
+        request = shop_pb2.UpdateShopRequest(shop=shop, update_mask=FieldMask(paths=paths))
+        response = await self._unary(
+            _SHOP + "UpdateShop", request, shop_pb2.UpdateShopResponse, now_ms
+        )
+        return response.shop
+
+    async def create_agent(
+        self, request: shop_pb2.CreateAgentRequest, *, now_ms: int | None = None
+    ) -> shop_pb2.CreateAgentResponse:
+        """Adds an agent to a shop."""
+        return await self._unary(
+            _SHOP + "CreateAgent", request, shop_pb2.CreateAgentResponse, now_ms
+        )
+
+    async def get_agent(
+        self, shop_id: str, agent_id: str, *, now_ms: int | None = None
+    ) -> shop_pb2.Agent:
+        """An agent as stored."""
+        request = shop_pb2.GetAgentRequest(shop_id=shop_id, agent_id=agent_id)
+        response = await self._unary(_SHOP + "GetAgent", request, shop_pb2.GetAgentResponse, now_ms)
+        return response.agent
+
+    async def list_agents(self, shop_id: str, *, now_ms: int | None = None) -> list[shop_pb2.Agent]:
+        """A shop's agents by id, read page by page."""
+        agents: list[shop_pb2.Agent] = []
+        request = shop_pb2.ListAgentsRequest(shop_id=shop_id, page_size=1000)
+        while True:
+            page = await self._unary(
+                _SHOP + "ListAgents", request, shop_pb2.ListAgentsResponse, now_ms
+            )
+            agents += page.agents
+            if not page.next_page_token:
+                return agents
+            request.page_token = page.next_page_token
+
+    async def update_agent(
+        self, request: shop_pb2.UpdateAgentRequest, *, now_ms: int | None = None
+    ) -> shop_pb2.UpdateAgentResponse:
+        """Changes the fields of the mask; without one those that are set."""
+        return await self._unary(
+            _SHOP + "UpdateAgent", request, shop_pb2.UpdateAgentResponse, now_ms
+        )
+
+    async def delete_agent(
+        self, shop_id: str, agent_id: str, *, etag: str = "", now_ms: int | None = None
+    ) -> str:
+        """Takes an agent out of a shop; gives the shop's etag after."""
+        request = shop_pb2.DeleteAgentRequest(shop_id=shop_id, agent_id=agent_id, etag=etag)
+        response = await self._unary(
+            _SHOP + "DeleteAgent", request, shop_pb2.DeleteAgentResponse, now_ms
+        )
+        return response.etag
+
+    async def create_group(
+        self, request: shop_pb2.CreateGroupRequest, *, now_ms: int | None = None
+    ) -> shop_pb2.CreateGroupResponse:
+        """Adds a group to a shop."""
+        return await self._unary(
+            _SHOP + "CreateGroup", request, shop_pb2.CreateGroupResponse, now_ms
+        )
+
+    async def get_group(
+        self, shop_id: str, group_id: str, *, now_ms: int | None = None
+    ) -> shop_pb2.Group:
+        """A group as stored."""
+        request = shop_pb2.GetGroupRequest(shop_id=shop_id, group_id=group_id)
+        response = await self._unary(_SHOP + "GetGroup", request, shop_pb2.GetGroupResponse, now_ms)
+        return response.group
+
+    async def list_groups(self, shop_id: str, *, now_ms: int | None = None) -> list[shop_pb2.Group]:
+        """A shop's groups by id, read page by page."""
+        groups: list[shop_pb2.Group] = []
+        request = shop_pb2.ListGroupsRequest(shop_id=shop_id, page_size=1000)
+        while True:
+            page = await self._unary(
+                _SHOP + "ListGroups", request, shop_pb2.ListGroupsResponse, now_ms
+            )
+            groups += page.groups
+            if not page.next_page_token:
+                return groups
+            request.page_token = page.next_page_token
+
+    async def update_group(
+        self, request: shop_pb2.UpdateGroupRequest, *, now_ms: int | None = None
+    ) -> shop_pb2.UpdateGroupResponse:
+        """Changes the fields of the mask; without one those that are set."""
+        return await self._unary(
+            _SHOP + "UpdateGroup", request, shop_pb2.UpdateGroupResponse, now_ms
+        )
+
+    async def delete_group(
+        self, shop_id: str, group_id: str, *, etag: str = "", now_ms: int | None = None
+    ) -> str:
+        """Takes a group out of a shop; gives the shop's etag after."""
+        request = shop_pb2.DeleteGroupRequest(shop_id=shop_id, group_id=group_id, etag=etag)
+        response = await self._unary(
+            _SHOP + "DeleteGroup", request, shop_pb2.DeleteGroupResponse, now_ms
+        )
+        return response.etag
+
+    async def audit_entries(
+        self, shop_id: str, *, page_size: int = 0
+    ) -> AsyncIterator[shop_pb2.AuditEntry]:
+        """A shop's changes, newest first, read page by page as they are asked for."""
+        request = shop_pb2.ListAuditEntriesRequest(shop_id=shop_id, page_size=page_size)
+        while True:
+            page = await self._unary(
+                _SHOP + "ListAuditEntries", request, shop_pb2.ListAuditEntriesResponse, None
+            )
+            for entry in page.entries:
+                yield entry
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def undo_change(
+        self, shop_id: str, change_id: str, *, etag: str = "", now_ms: int | None = None
+    ) -> shop_pb2.Shop:
+        """Makes the shop as it was before its last change, which must be this one."""
+        request = shop_pb2.UndoChangeRequest(shop_id=shop_id, change_id=change_id, etag=etag)
+        response = await self._unary(
+            _SHOP + "UndoChange", request, shop_pb2.UndoChangeResponse, now_ms
+        )
+        return response.shop
+
+    async def lint_shop(self, target: str | shop_pb2.Shop) -> list[shop_pb2.LintFinding]:
+        """What is valid but cannot work as meant: in a stored shop, by id, or in a document."""
+        if isinstance(target, str):
+            request = shop_pb2.LintShopRequest(shop_id=target)
+        else:
+            request = shop_pb2.LintShopRequest(shop=target)
+        response = await self._unary(_SHOP + "LintShop", request, shop_pb2.LintShopResponse, None)
+        return list(response.findings)
 
     # OperatorService
 

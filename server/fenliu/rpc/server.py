@@ -7,12 +7,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from fenliu.dispatch import Dispatcher
+from fenliu.insight.audit import AuditLog
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.errors import Sanitiser
 from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.sessions import Sessions
+from fenliu.rpc.shops import ShopMethods
 from fenliu.rpc.streams import GatewayStreams
 from fenliu.rpc.watch import WatchStreams
 
@@ -37,6 +39,7 @@ class RpcServer:
         dispatcher: Dispatcher,
         sessions: Sessions,
         watch: AssignmentWatch,
+        audit: AuditLog,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -55,6 +58,7 @@ class RpcServer:
             | self._streams.handlers()
             | self._presence.handlers()
             | self._watches.handlers()
+            | ShopMethods(dispatcher, audit).handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))
