@@ -1,19 +1,15 @@
 """Reading recorded days, and making shops of them."""
 
-import os
 from pathlib import Path
 
 import pytest
 
+from end_to_end.days import recorded_trace
 from fenliu.traffic.events import AgentReply, BuyerMessage, Presence
 from fenliu.traffic.trace import MARGIN_MS, TraceError, as_traffic, read_trace
 from fenliu.v1 import types_pb2
 
 HEADER = "sent_at_ms,shop_id,buyer_id,sender,agent_sign,message_id,in_reply_to\n"
-SAMPLE = Path(
-    os.environ.get("FENLIU_SAMPLE_TRACE")
-    or Path(__file__).parents[2] / "../shared/data/support_2017-10-31.csv"
-)
 ONLINE = types_pb2.PRESENCE_STATUS_ONLINE
 OFFLINE = types_pb2.PRESENCE_STATUS_OFFLINE
 
@@ -132,9 +128,8 @@ def test_a_shop_nobody_signed_for_gets_five_agents_always_online(trace):
     assert not any(isinstance(event, Presence) for event in traffic.events[5:])
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason="the sample trace is not here")
 def test_the_sample_is_read_whole():
-    rows = read_trace(SAMPLE)
+    rows = read_trace(recorded_trace())
     traffic = as_traffic(rows, create_shops=True)
     assert (len(rows), sum(row.from_buyer for row in rows)) == (3331, 1753)
     assert len(traffic.shops) == 66
