@@ -101,6 +101,16 @@ async def test_the_first_message_must_be_hello_and_only_the_first(shop: Caller):
     assert (await stream.refusal()).metadata["rule"] == "only the first message is hello"
 
 
+@pytest.mark.parametrize(
+    ("session_id", "rule"),
+    [("", "required"), ("x" * 129, "at most 128 bytes"), ("a\x7fb", "no control characters")],
+)
+async def test_a_session_id_keeps_the_rule_of_ids(shop: Caller, session_id: str, rule: str):
+    stream = Stream(shop)
+    await stream.send(Request(hello=presence_pb2.PresenceHello(session_id=session_id)))
+    assert (await stream.refusal()).metadata == {"field": "hello.session_id", "rule": rule}
+
+
 async def test_a_dropped_stream_flaps_nobody_until_the_lease_runs_out(shop: Caller):
     stream = Stream(shop)
     await stream.hello("gateway-1")

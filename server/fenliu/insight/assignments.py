@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fenliu.engine.answers import conversation_id, route_response
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2, types_pb2
 
@@ -65,9 +66,9 @@ def _decided(
         return None
     return dispatch_pb2.WatchAssignmentsResponse(
         buyer_id=decided.buyer_id,
-        assignment=_answer(decided),
+        assignment=route_response(decided),
         decided_at_ms=decided.at_ms,
-        previous_conversation_id=_id("c", previous),
+        previous_conversation_id=conversation_id(previous),
     )
 
 
@@ -79,27 +80,9 @@ def _first_word(
     return dispatch_pb2.WatchAssignmentsResponse(
         buyer_id=noted.buyer_id,
         assignment=dispatch_pb2.RouteResponse(
-            conversation_id=_id("c", noted.conversation),
+            conversation_id=conversation_id(noted.conversation),
             outcome=types_pb2.OUTCOME_AGENT,
             agent_id=noted.agent_id,
         ),
-        previous_conversation_id=_id("c", moved_from),
+        previous_conversation_id=conversation_id(moved_from),
     )
-
-
-def _answer(decided: engine_pb2.Decided) -> dispatch_pb2.RouteResponse:
-    """The decision as its caller was told, or would have been."""
-    return dispatch_pb2.RouteResponse(
-        conversation_id=_id("c", decided.conversation),
-        decision_id=_id("d", decided.decision),
-        outcome=decided.outcome,
-        agent_id=decided.agent_id,
-        group_id=decided.group_id,
-        reason=decided.reason,
-        queue_position=decided.queue_position,
-        estimated_wait_ms=decided.estimated_wait_ms,
-    )
-
-
-def _id(letter: str, number: int) -> str:
-    return f"{letter}{number}" if number else ""

@@ -10,11 +10,11 @@ from typing import Any
 import grpc
 
 from fenliu.config import is_loopback
+from fenliu.engine.ids import broken_id_rule
 from fenliu.rpc.errors import invalid, not_allowed
 
 ACTOR = "fenliu-actor"
 NOW = "fenliu-now-ms"
-MAX_ACTOR_BYTES = 128
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -39,8 +39,8 @@ def actor(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == ACTOR:
             text = value if isinstance(value, str) else value.decode("utf-8", "replace")
-            if len(text.encode()) > MAX_ACTOR_BYTES:
-                raise invalid(ACTOR, f"at most {MAX_ACTOR_BYTES} bytes")
+            if text and (rule := broken_id_rule(text)) is not None:
+                raise invalid(ACTOR, rule)
             if not from_this_machine(context.peer()):
                 raise not_allowed(ACTOR, "only callers on this machine may say who acts")
             return text

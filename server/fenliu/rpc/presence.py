@@ -15,6 +15,7 @@ from google.rpc import status_pb2
 
 from fenliu.dispatch import Dispatcher
 from fenliu.engine import CommandKind
+from fenliu.engine.ids import broken_id_rule
 from fenliu.engine.v1 import engine_pb2
 from fenliu.rpc.context import Context, now_ms
 from fenliu.rpc.errors import Refusal, draining, invalid, malformed, refusal
@@ -22,7 +23,6 @@ from fenliu.rpc.sessions import Session, Sessions
 from fenliu.v1 import presence_pb2
 
 MAX_UPDATES = 4_096
-MAX_ID_BYTES = 128
 RECONNECT_DELAY_MS = 1_000
 
 
@@ -83,10 +83,8 @@ class PresenceStreams:
         if not message.HasField("hello"):
             raise invalid("hello", "the first message must be hello")
         session_id = message.hello.session_id
-        if not session_id:
-            raise invalid("hello.session_id", "required")
-        if len(session_id.encode()) > MAX_ID_BYTES:
-            raise invalid("hello.session_id", f"at most {MAX_ID_BYTES} bytes")
+        if (rule := broken_id_rule(session_id)) is not None:
+            raise invalid("hello.session_id", rule)
         return self._sessions.open(session_id, message.hello.resume_token, stream)
 
     async def _next(

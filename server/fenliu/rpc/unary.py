@@ -18,6 +18,8 @@ COMMANDS = {
     "/fenliu.v1.ShopService/ApplyShop": CommandKind.APPLY_SHOP,
     "/fenliu.v1.ShopService/SetWeights": CommandKind.SET_WEIGHTS,
 }
+ACTED = frozenset({CommandKind.SET_PRESENCE, CommandKind.APPLY_SHOP, CommandKind.SET_WEIGHTS})
+"""Commands that say who gave them; on an inquiry's way nobody asks."""
 BATCHES = {
     "/fenliu.v1.DispatchService/RouteBatch": CommandKind.ROUTE,
     "/fenliu.v1.DispatchService/ReportMessagesBatch": CommandKind.MESSAGE,
@@ -40,10 +42,11 @@ def handlers(dispatcher: Dispatcher) -> dict[str, Any]:
 
 
 def _command(dispatcher: Dispatcher, kind: CommandKind) -> Any:
+    acted = kind in ACTED
+
     async def command(request: bytes, context: Context) -> bytes:
-        answer = await dispatcher.command(
-            kind, request, actor=actor(context), now_ms=now_ms(context)
-        )
+        who = actor(context) if acted else ""
+        answer = await dispatcher.command(kind, request, actor=who, now_ms=now_ms(context))
         if answer.code:
             raise engine_refusal(answer.body)
         return answer.body

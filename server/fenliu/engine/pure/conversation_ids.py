@@ -1,19 +1,10 @@
-"""Ids of decisions and conversations, from their numbers and back (docs/engine.md section 1, *Ids*)."""
+"""Conversation ids as callers give them (docs/engine.md section 1, *Ids*)."""
 
 import re
 
 from fenliu.engine.pure.refusals import Refusal
 
 _CONVERSATION_ID = re.compile(r"c([1-9][0-9]*)")
-
-
-def conversation_id(number: int) -> str:
-    """The id; "" for 0, no conversation."""
-    return f"c{number}" if number else ""
-
-
-def decision_id(number: int) -> str:
-    return f"d{number}"
 
 
 def issued_number(conversation_id: str, last: int) -> int:

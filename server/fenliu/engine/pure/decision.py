@@ -1,6 +1,6 @@
 """How a decision becomes a fact and an answer (docs/engine.md section 8, from *One `Decided`* on)."""
 
-from fenliu.engine.pure.conversation_ids import conversation_id, decision_id
+from fenliu.engine.answers import conversation_id, decision_id
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.pure.waiting import estimated_wait_ms, queue_position
 from fenliu.engine.v1 import engine_pb2
@@ -46,19 +46,6 @@ def record(
         decided.at_ms = turn.due_ms
     turn.record(engine_pb2.Fact(decided=decided))
     return decided
-
-
-def route_response(decided: Decided) -> dispatch_pb2.RouteResponse:
-    return dispatch_pb2.RouteResponse(
-        conversation_id=conversation_id(decided.conversation),
-        decision_id=decision_id(decided.decision),
-        outcome=decided.outcome,
-        agent_id=decided.agent_id,
-        group_id=decided.group_id,
-        reason=decided.reason,
-        queue_position=decided.queue_position,
-        estimated_wait_ms=decided.estimated_wait_ms,
-    )
 
 
 def transfer_response(decided: Decided) -> dispatch_pb2.TransferResponse:

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from google.protobuf.message import Message
 
+from fenliu.engine.answers import route_response
 from fenliu.engine.kinds import CommandKind
 from fenliu.engine.pure import closing, decision, wire
 from fenliu.engine.pure.commands import COMMANDS, Command
@@ -71,7 +72,7 @@ def reply_of(message: Message, facts: Iterable[engine_pb2.Fact]) -> bytes:
         for fact in facts:
             # What was due, and what followed, is about buyers whom the command does not name.
             if fact.HasField("decided") and not fact.decided.buyer_id:
-                return wire.encode(decision.route_response(fact.decided))
+                return wire.encode(route_response(fact.decided))
     if isinstance(message, dispatch_pb2.TransferRequest):
         for fact in facts:
             if fact.decided.reason == types_pb2.REASON_TRANSFER:

@@ -1,6 +1,7 @@
 """Message events (docs/engine.md section 5, second half)."""
 
-from fenliu.engine.pure import decision, route
+from fenliu.engine.answers import route_response
+from fenliu.engine.pure import route
 from fenliu.engine.pure.conversation_ids import issued_number
 from fenliu.engine.pure.parts import Conversation
 from fenliu.engine.pure.refusals import Refusal, invalid
@@ -62,7 +63,7 @@ def decide_message(turn: Turn, event: dispatch_pb2.MessageEvent) -> dispatch_pb2
         turn.close(number, engine_pb2.CLOSE_CAUSE_HANDLER_OFFLINE)
         decided = route.decide_again(turn, conversation)
         noted.conversation = decided.conversation
-        result.reassigned.CopyFrom(decision.route_response(decided))
+        result.reassigned.CopyFrom(route_response(decided))
     turn.record(engine_pb2.Fact(message_noted=noted))
     return result
 

@@ -4,6 +4,7 @@ The steps' numbers are those of docs/rules.md; 1 (repeats) is done before. Those
 in `assignment`, 6 in `robot`, 9 and 10 in `waiting`.
 """
 
+from fenliu.engine.answers import route_response
 from fenliu.engine.pure import decision, waiting
 from fenliu.engine.pure.assignment import (
     Search,
@@ -47,7 +48,7 @@ def decide_route(turn: Turn, request: dispatch_pb2.RouteRequest) -> dispatch_pb2
         priority=request.priority,
         named=True,
     )
-    return decision.route_response(made)
+    return route_response(made)
 
 
 def decide_again(turn: Turn, conversation: Conversation) -> Decided:

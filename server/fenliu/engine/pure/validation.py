@@ -3,16 +3,15 @@
 Each function raises `Refusal` for the first broken rule, in the order in which the page names them.
 """
 
-import re
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
+from fenliu.engine.ids import CONTROL, broken_id_rule
 from fenliu.engine.pure.document import MANAGE
 from fenliu.engine.pure.refusals import invalid
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 
-MAX_ID_BYTES = 128
 MAX_TEXT_BYTES = 256
 MAX_REASON_BYTES = 1024
 MAX_TIME_MS = 9_007_199_254_740_991
@@ -25,8 +24,6 @@ _DAY_MS = 86_400_000
 _90_DAYS_MS = 7_776_000_000
 
 V = TypeVar("V", str, int)
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode category Cc
 
 _ORDER_STATUSES = frozenset(types_pb2.OrderStatus.values())
 _SENDERS = frozenset(types_pb2.Sender.values())
@@ -45,24 +42,19 @@ _PERMISSIONS = frozenset((MANAGE,))
 
 
 def _id(field: str, value: str) -> None:
-    if not value:
-        raise invalid(field, "required")
-    _optional_id(field, value)
+    if (rule := broken_id_rule(value)) is not None:
+        raise invalid(field, rule)
 
 
 def _optional_id(field: str, value: str) -> None:
-    if not value:
-        return
-    if len(value.encode()) > MAX_ID_BYTES:
-        raise invalid(field, f"at most {MAX_ID_BYTES} bytes")
-    if _CONTROL.search(value):
-        raise invalid(field, "no control characters")
+    if value:
+        _id(field, value)
 
 
 def _text(field: str, value: str) -> None:
     if len(value.encode()) > MAX_TEXT_BYTES:
         raise invalid(field, f"at most {MAX_TEXT_BYTES} bytes")
-    if _CONTROL.search(value):
+    if CONTROL.search(value):
         raise invalid(field, "no control characters")
 
 
