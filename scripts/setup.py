@@ -82,8 +82,12 @@ def build_core() -> None:
         cwd=PROJECT,
         env=environment,
         check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if built.returncode:
+        print(built.stdout, file=sys.stderr)
         say("the Rust core did not build (see above): the pure-Python core serves, only slower")
 
 

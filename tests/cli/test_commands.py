@@ -16,11 +16,11 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
 from fenliu import __version__
 from fenliu.cli import main
+from support.commands import run, said
 
 SHOP = """\
 shop_id: demo
@@ -30,17 +30,6 @@ groups: [{group_id: all, agent_ids: [a, b]}]
 """
 HEADER = "sent_at_ms,shop_id,buyer_id,sender,agent_sign,message_id,in_reply_to\n"
 START = 1_700_000_000_000
-
-
-def run(*arguments: str | Path, **env: str) -> Result:
-    return CliRunner(env=env).invoke(main, [str(one) for one in arguments])
-
-
-def said(result: Result, code: int = 0) -> str:
-    """Standard output of a command that ended as expected, without a traceback."""
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.stdout
 
 
 @contextmanager

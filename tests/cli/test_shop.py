@@ -11,17 +11,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from fenliu.app import App
-from fenliu.cli import main
 from fenliu.cli.shopfile import read_shops, shop_text
 from fenliu.config import ServerConfig
 from fenliu.offline import resolved
 from fenliu.v1 import shop_pb2
+from support.commands import run, said
 
 SHOP = """\
 shop_id: demo
@@ -29,16 +28,6 @@ display_name: 演示店
 agents: [{agent_id: a}, {agent_id: b, weight: 3, permissions: [dispatch.manage]}]
 groups: [{group_id: all, agent_ids: [a, b], bindings: {order_statuses: [UNPAID]}}]
 """
-
-
-def run(*arguments: str | Path, **env: str) -> Result:
-    return CliRunner(env=env).invoke(main, [str(one) for one in arguments])
-
-
-def said(result: Result, code: int = 0) -> str:
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.stdout
 
 
 @contextmanager

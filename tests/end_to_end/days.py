@@ -22,11 +22,12 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from end_to_end.processes import FENLIU, PROJECT, Serving, environment, fenliu, free_address
-from fenliu.engine import Core, CoreUnavailableError, load_core
+from fenliu.engine import Core, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import SqliteReader
 from fenliu.traffic.trace import COLUMNS, Row, read_trace
 from fenliu.v1 import dispatch_pb2
+from model.cores import both_cores
 from model.wire import parse_entry, split_entries
 
 TRACES = ("recorded", "generated")
@@ -43,7 +44,9 @@ def recorded_trace() -> Path:
     named = os.environ.get("FENLIU_TRACE")
     found = [Path(named)] if named else sorted(PROJECT.parent.glob(f"*/data/{RECORDED}"))
     if not found:
-        pytest.skip("no recorded day here: FENLIU_TRACE=FILE.csv names one")
+        pytest.skip(
+            "the recorded day is no part of the project (its licence): FENLIU_TRACE=FILE.csv names it"
+        )
     return found[0]
 
 
@@ -172,13 +175,10 @@ def shop_of(entry: engine_pb2.Entry) -> str:
 
 
 def core_named(name: str) -> Core:
-    """A core as the server loads it; Rust may be absent unless FENLIU_REQUIRE_RUST=1."""
-    try:
-        return load_core(name)
-    except CoreUnavailableError:
-        if os.environ.get("FENLIU_REQUIRE_RUST") == "1":
-            raise
-        pytest.skip("the Rust extension is not built")
+    """A core as the server loads it; a test that needs Rust is skipped where there is none."""
+    if name == "rust":
+        both_cores()
+    return load_core(name)
 
 
 def other_than(core: str) -> Core:

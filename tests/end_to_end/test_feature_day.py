@@ -17,7 +17,7 @@ from fenliu.journal.sqlite import SqliteReader
 from fenliu.traffic.day import DAY_MS, HOUR_MS, MINUTE_MS, example_shops, sale_day
 from fenliu.traffic.player import PlayReport, play
 from fenliu.v1 import operator_pb2, shop_pb2, types_pb2
-from model.cores import all_cores
+from model.cores import all_cores, both_cores
 
 pytestmark = pytest.mark.slow
 
@@ -123,8 +123,7 @@ def by_shop(log: Log) -> dict[str, list[bytes]]:
 def test_both_cores_log_the_same_and_end_alike(
     days: dict[str, tuple[PlayReport, str, Path]], log: Log
 ):
-    if "rust" not in days:
-        pytest.skip("the Rust extension is not built")
+    both_cores()
     (python, python_hash, _), (rust, rust_hash, rust_data) = days["python"], days["rust"]
     # Agents hand on whom a timeout has taken from them meanwhile: refused, the same on both.
     failures = [

@@ -6,6 +6,8 @@ import importlib
 import os
 from types import ModuleType
 
+import pytest
+
 CORES = {"python": "fenliu.engine.pure", "rust": "fenliu.engine._core"}
 
 
@@ -22,3 +24,11 @@ def load_core(name: str) -> ModuleType | None:
 def all_cores() -> list[ModuleType]:
     """All cores there are, Python first."""
     return [core for core in map(load_core, CORES) if core is not None]
+
+
+def both_cores() -> list[ModuleType]:
+    """Python and Rust, for a test that holds one against the other and means nothing with one."""
+    cores = all_cores()
+    if len(cores) < 2:
+        pytest.skip("holds the two cores against each other; without cargo there is only Python's")
+    return cores

@@ -151,7 +151,7 @@ async def test_an_actor_named_from_another_machine_is_refused(tmp_path: Path):
             try:
                 probe.connect(("192.0.2.1", 9))  # Sends nothing; asks for the route's source.
             except OSError:
-                pytest.skip("this machine has no address but loopback")
+                pytest.skip("no other machine can be played: this one has no address but loopback")
             host = probe.getsockname()[0]
         async with grpc.aio.insecure_channel(f"{host}:{port}") as channel:
             call = Caller(channel, app, f"{host}:{port}")
