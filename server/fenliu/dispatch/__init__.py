@@ -13,7 +13,7 @@ from fenliu.dispatch.errors import (
     JournalUnavailable,
     Overloaded,
 )
-from fenliu.dispatch.recovery import Difference, Replayed, Verified, replay, verify
+from fenliu.recovery import Difference, Replayed, Verified, replay, verify
 
 __all__ = [
     "Answer",

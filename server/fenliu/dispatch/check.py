@@ -6,7 +6,7 @@ Knows records and the engine's face; changes nothing, and a server may be runnin
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from fenliu.dispatch.recovery import replay, verify
+from fenliu.recovery import replay, verify
 from fenliu.engine import Core
 from fenliu.journal import (
     CorruptRecord,

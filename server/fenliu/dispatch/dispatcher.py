@@ -20,7 +20,7 @@ from typing import Any
 
 from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
-from fenliu.dispatch.recovery import Replayed, replay
+from fenliu.recovery import Replayed, replay
 from fenliu.engine import CommandKind, Core, Engine, QueryKind
 from fenliu.journal import Append, Conflict, Journal, JournalError, pack
 

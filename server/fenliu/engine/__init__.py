@@ -27,7 +27,7 @@ __all__ = [
     "partition_of",
 ]
 
-API_VERSION = 2
+API_VERSION = 3
 """The face this package was written for; a core of another version is not loaded."""
 RULES_VERSION = 1
 """The arithmetic by which entries are applied; a core of another version is not loaded."""
@@ -45,19 +45,23 @@ class Engine(Protocol):
 
     def decide_batch(
         self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
-    ) -> tuple[int, bytes, int, int, list[PartitionEntries]]: ...
+    ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]: ...
 
     def tick(self, now_ms: int) -> list[PartitionEntries]: ...
+
+    def missing_due(self, now_ms: int) -> bytes: ...
 
     def next_due(self) -> int | None: ...
 
     def query(self, kind: int, request: bytes) -> tuple[int, bytes, int]: ...
 
-    def apply(self, entries: bytes) -> int: ...
+    def apply(
+        self, entries: bytes, start: int = 0, shop_id: str = ""
+    ) -> tuple[int, int, bytes]: ...
 
     def redecide(self, entry: bytes) -> tuple[int, bytes, int, bytes]: ...
 
-    def shop_ids(self) -> list[str]: ...
+    def shop_ids(self, *, deleted: bool = False) -> list[str]: ...
 
     def sessions(self) -> list[tuple[str, str]]: ...
 
@@ -68,6 +72,38 @@ class Engine(Protocol):
     def state_hash(self) -> bytes: ...
 
     def take_partition(self, other: Self, partition: int) -> None: ...
+
+    def load_manifest(self, manifest: bytes) -> int: ...
+
+    def install(self, manifest: bytes) -> None: ...
+
+    def rotate(self, partition: int) -> None: ...
+
+    def put_chunk(self, chunk_id: bytes, content: bytes) -> None: ...
+
+    def touched(self) -> list[str]: ...
+
+    def flush(self, shop_id: str) -> tuple[bytes, bytes, list[bytes]]: ...
+
+    def missing_of(self, shop_id: str) -> bytes: ...
+
+    def memory(self) -> int: ...
+
+    def shrink(self, limit: int) -> None: ...
+
+
+class MergeChunks(Protocol):
+    """A core's `merge_chunks`; `_core.pyi` says what it means."""
+
+    def __call__(
+        self,
+        sources: list[list[bytes]],
+        first: bytes,
+        end: bytes,
+        now_ms: int,
+        contact_lifetime_ms: int,
+        contacts_since_ms: int,
+    ) -> list[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +116,7 @@ class Core:
     rules_version: int
     engine: Callable[[int], Engine]
     """Makes an engine without shops, given the number of partitions (1..65536, else ValueError)."""
+    merge_chunks: MergeChunks
     notice: str | None = None
     """One line for the operator when this is not the core one would expect; else None."""
 
@@ -128,6 +165,7 @@ def _load(module_name: str, notice: str | None = None) -> Core:
         api_version=module.API_VERSION,
         rules_version=module.RULES_VERSION,
         engine=module.Engine,
+        merge_chunks=module.merge_chunks,
         notice=notice,
     )
 
@@ -137,7 +175,14 @@ def _refuse_stale(module: ModuleType) -> None:
     rebuild = "build it again: maturin develop --release"
     missing = [
         name
-        for name in ("CORE", "API_VERSION", "RULES_VERSION", "Engine", "partition_of")
+        for name in (
+            "CORE",
+            "API_VERSION",
+            "RULES_VERSION",
+            "Engine",
+            "merge_chunks",
+            "partition_of",
+        )
         if not hasattr(module, name)
     ]
     if not missing:

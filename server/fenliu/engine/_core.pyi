@@ -35,22 +35,31 @@ class Engine:
         `kind` is a `CommandKind`. Returns (code, reply, partition, entry): `entry` is what to log,
         length-prefixed as in `PartitionEntries`, or b"" when there is nothing to log; `partition` is
         the shop's, or -1 when no shop id could be read. A refused command may still carry an entry:
-        what was due by then. Raises ValueError for an unknown kind.
+        what was due by then. Code -1: nothing has happened, `reply` is the ids of the chunks it needs
+        (docs/engine.md section 13). Raises ValueError for an unknown kind.
         """
 
     def decide_batch(
         self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
-    ) -> tuple[int, bytes, int, int, list[PartitionEntries]]:
+    ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]:
         """Decides elements `first .. first + count` of a batch (ROUTE, MESSAGE or ORDER), each by itself.
 
-        Returns (code, results, total, batch_id, entries): `results` is a response's `results` field,
-        encoded, for this slice (slices concatenate to the whole response); `total` the number of
-        elements in the batch; `entries` by ascending partition. With a code other than 0 nothing was
-        decided and `results` is the Status. Raises ValueError for another kind.
+        Returns (code, results, total, batch_id, entries, decided): `results` is a response's `results`
+        field, encoded, for the elements decided (slices concatenate to the whole response); `total` the
+        number of elements in the batch; `entries` by ascending partition; `decided` how many elements of
+        the slice were: fewer than asked when the next one needs chunks. With a code other than 0 nothing
+        was decided; `results` is the Status, or with code -1 the ids of the chunks that the slice needs.
+        Raises ValueError for another kind.
         """
 
     def tick(self, now_ms: int) -> list[PartitionEntries]:
-        """Applies what is due by `now_ms` in every shop; entries by ascending partition, then shop id."""
+        """Applies what is due by `now_ms` in every shop; entries by ascending partition, then shop id.
+
+        A stored shop is passed over unless its head's chunks are there.
+        """
+
+    def missing_due(self, now_ms: int) -> bytes:
+        """Ids of chunks that `tick` would need for the earliest (at most 64) stored shops due by then."""
 
     def next_due(self) -> int | None:
         """The earliest due time of all shops, Unix ms; None when nothing will fall due."""
@@ -58,38 +67,93 @@ class Engine:
     def query(self, kind: int, request: bytes) -> tuple[int, bytes, int]:
         """Answers a `QueryKind`: (code, reply, partition), partition -1 when it spans all shops or none.
 
-        Raises ValueError for an unknown kind.
+        Code -1: `reply` is the ids of the chunks it needs. Raises ValueError for an unknown kind.
         """
 
-    def apply(self, entries: bytes) -> int:
-        """Applies logged entries (concatenated, length-prefixed); returns how many.
+    def apply(self, entries: bytes, start: int = 0, shop_id: str = "") -> tuple[int, int, bytes]:
+        """Applies logged entries (concatenated, length-prefixed) from offset `start` on.
 
-        Raises ValueError when the bytes are no entries; those before the bad one are applied.
+        With `shop_id` only that shop's; others are passed over. Returns (count, end, missing): how many
+        were passed or applied, the offset behind the last of them, and the ids of chunks that the next
+        one needs: b"" when all are done. Raises ValueError when the bytes are no entries; those before
+        the bad one are applied.
         """
 
     def redecide(self, entry: bytes) -> tuple[int, bytes, int, bytes]:
         """Decides a logged entry's command again (one entry, length-prefixed); returns as `decide`."""
 
-    def shop_ids(self) -> list[str]:
-        """All shops, by id bytes."""
+    def shop_ids(self, *, deleted: bool = False) -> list[str]:
+        """All shops, by id bytes; `deleted`: those that were deleted too."""
 
     def sessions(self) -> list[tuple[str, str]]:
         """(session id, shop id) of every presence session that still has agents, sorted."""
 
     def snapshot(self, shop_id: str) -> bytes:
-        """The shop's canonical `ShopSnapshot`. Raises KeyError for an unknown shop."""
+        """The canonical `ShopSnapshot` of a shop, also of a deleted one.
+
+        Raises KeyError for an unknown shop, ValueError when `missing_of` names chunks.
+        """
 
     def load_snapshot(self, snapshot: bytes) -> None:
         """Puts a shop in place as the snapshot says, replacing it. Raises ValueError for bad bytes."""
 
     def state_hash(self) -> bytes:
-        """32 bytes over the whole state; docs/engine.md section 12."""
+        """32 bytes over the whole state; docs/engine.md section 12. Raises ValueError as `snapshot`."""
 
     def take_partition(self, other: Engine, partition: int) -> None:
         """Replaces this engine's shops of `partition` by those of `other`, which loses them.
 
         Raises ValueError when the two do not have the same number of partitions.
         """
+
+    # Stored state: docs/engine.md section 13.
+
+    def load_manifest(self, manifest: bytes) -> int:
+        """Puts an encoded `Manifest`'s shops in place of its partition's, stored; returns the partition.
+
+        Raises ValueError for bytes that are no manifest, of another rules version, or of a partition
+        that is not there.
+        """
+
+    def install(self, manifest: bytes) -> None:
+        """Says where the partition, as it was at its last `rotate`, is stored now. Raises as `load_manifest`."""
+
+    def rotate(self, partition: int) -> None:
+        """Closes the recent generations of the partition's shops."""
+
+    def put_chunk(self, chunk_id: bytes, content: bytes) -> None:
+        """Hands in a chunk's content. Raises ValueError when the id has not 32 bytes."""
+
+    def touched(self) -> list[str]:
+        """Shops changed since `load_manifest`, or ever without one; sorted by id bytes."""
+
+    def flush(self, shop_id: str) -> tuple[bytes, bytes, list[bytes]]:
+        """(StoredShop without places, head, contents of a segment's chunks) of a loaded shop.
+
+        Raises KeyError for a shop that is unknown or not loaded.
+        """
+
+    def missing_of(self, shop_id: str) -> bytes:
+        """Ids of the chunks that `snapshot` of this shop needs. Raises KeyError for an unknown shop."""
+
+    def memory(self) -> int:
+        """About how many bytes shops and chunks take."""
+
+    def shrink(self, limit: int) -> None:
+        """Forgets chunks and unloads shops, those unused for the longest first, down to `limit` bytes."""
+
+def merge_chunks(
+    sources: list[list[bytes]],
+    first: bytes,
+    end: bytes,
+    now_ms: int,
+    contact_lifetime_ms: int,
+    contacts_since_ms: int,
+) -> list[bytes]:
+    """One segment's chunks out of several segments' (newest first), for keys `first <= key < end`.
+
+    An empty `end` is no end. Raises ValueError when a source is no segment.
+    """
 
 def partition_of(shop_id: str, partitions: int) -> int:
     """The partition a shop belongs to: CRC-32C of the id's UTF-8 bytes modulo `partitions`."""

@@ -21,6 +21,7 @@ class CommandKind(IntEnum):
     TRANSFER = 13
     CANCEL_INQUIRY = 14
     ORDER = 15
+    DELETE_SHOP = 16
 
 
 class QueryKind(IntEnum):

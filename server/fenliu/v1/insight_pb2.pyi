@@ -9,6 +9,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class CandidateReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CANDIDATE_REASON_UNSPECIFIED: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_TAKEN: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_OTHER_HAS_CONVERSATION: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_OTHER_IS_RECENT_CONTACT: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_OTHER_IS_DEDICATED: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_OTHER_IS_RECEIVER: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_ROBOT_COMES_FIRST: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_HANDED_OVER: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_EXCLUDED: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_IN_NO_GROUP: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_IN_OTHER_GROUPS: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_OFFLINE: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_SUSPENDED: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_WEIGHT_ZERO: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_AT_CAP: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_AT_DAILY_LIMIT: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_AT_HOURLY_LIMIT: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_BUSY: _ClassVar[CandidateReason]
+    CANDIDATE_REASON_LATER_IN_LINE: _ClassVar[CandidateReason]
+
 class ReportGrain(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REPORT_GRAIN_UNSPECIFIED: _ClassVar[ReportGrain]
@@ -41,6 +63,25 @@ class ImbalanceCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IMBALANCE_CAUSE_PROXY: _ClassVar[ImbalanceCause]
     IMBALANCE_CAUSE_BUSYNESS: _ClassVar[ImbalanceCause]
     IMBALANCE_CAUSE_REST: _ClassVar[ImbalanceCause]
+CANDIDATE_REASON_UNSPECIFIED: CandidateReason
+CANDIDATE_REASON_TAKEN: CandidateReason
+CANDIDATE_REASON_OTHER_HAS_CONVERSATION: CandidateReason
+CANDIDATE_REASON_OTHER_IS_RECENT_CONTACT: CandidateReason
+CANDIDATE_REASON_OTHER_IS_DEDICATED: CandidateReason
+CANDIDATE_REASON_OTHER_IS_RECEIVER: CandidateReason
+CANDIDATE_REASON_ROBOT_COMES_FIRST: CandidateReason
+CANDIDATE_REASON_HANDED_OVER: CandidateReason
+CANDIDATE_REASON_EXCLUDED: CandidateReason
+CANDIDATE_REASON_IN_NO_GROUP: CandidateReason
+CANDIDATE_REASON_IN_OTHER_GROUPS: CandidateReason
+CANDIDATE_REASON_OFFLINE: CandidateReason
+CANDIDATE_REASON_SUSPENDED: CandidateReason
+CANDIDATE_REASON_WEIGHT_ZERO: CandidateReason
+CANDIDATE_REASON_AT_CAP: CandidateReason
+CANDIDATE_REASON_AT_DAILY_LIMIT: CandidateReason
+CANDIDATE_REASON_AT_HOURLY_LIMIT: CandidateReason
+CANDIDATE_REASON_BUSY: CandidateReason
+CANDIDATE_REASON_LATER_IN_LINE: CandidateReason
 REPORT_GRAIN_UNSPECIFIED: ReportGrain
 REPORT_GRAIN_HOUR: ReportGrain
 REPORT_GRAIN_DAY: ReportGrain
@@ -72,17 +113,19 @@ class Window(_message.Message):
     def __init__(self, start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ...) -> None: ...
 
 class ExplainDecisionRequest(_message.Message):
-    __slots__ = ("shop_id", "decision_id", "why_not_agent_id")
+    __slots__ = ("shop_id", "decision_id", "why_not_agent_id", "language")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     WHY_NOT_AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     shop_id: str
     decision_id: str
     why_not_agent_id: str
-    def __init__(self, shop_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., why_not_agent_id: _Optional[str] = ...) -> None: ...
+    language: _types_pb2.Language
+    def __init__(self, shop_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., why_not_agent_id: _Optional[str] = ..., language: _Optional[_Union[_types_pb2.Language, str]] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("agent_id", "status", "weight", "awaiting", "effective_weight", "place", "chosen", "reason")
+    __slots__ = ("agent_id", "status", "weight", "awaiting", "effective_weight", "place", "chosen", "reason", "text", "display_name", "open_conversations", "cap", "received_today", "daily_limit", "received_this_hour", "hourly_limit", "group_ids")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +134,15 @@ class Candidate(_message.Message):
     PLACE_FIELD_NUMBER: _ClassVar[int]
     CHOSEN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    OPEN_CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_TODAY_FIELD_NUMBER: _ClassVar[int]
+    DAILY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_THIS_HOUR_FIELD_NUMBER: _ClassVar[int]
+    HOURLY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_IDS_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     status: _types_pb2.PresenceStatus
     weight: int
@@ -98,29 +150,48 @@ class Candidate(_message.Message):
     effective_weight: int
     place: int
     chosen: bool
-    reason: str
-    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., weight: _Optional[int] = ..., awaiting: _Optional[int] = ..., effective_weight: _Optional[int] = ..., place: _Optional[int] = ..., chosen: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    reason: CandidateReason
+    text: str
+    display_name: str
+    open_conversations: int
+    cap: int
+    received_today: int
+    daily_limit: int
+    received_this_hour: int
+    hourly_limit: int
+    group_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., weight: _Optional[int] = ..., awaiting: _Optional[int] = ..., effective_weight: _Optional[int] = ..., place: _Optional[int] = ..., chosen: _Optional[bool] = ..., reason: _Optional[_Union[CandidateReason, str]] = ..., text: _Optional[str] = ..., display_name: _Optional[str] = ..., open_conversations: _Optional[int] = ..., cap: _Optional[int] = ..., received_today: _Optional[int] = ..., daily_limit: _Optional[int] = ..., received_this_hour: _Optional[int] = ..., hourly_limit: _Optional[int] = ..., group_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DecisionStep(_message.Message):
-    __slots__ = ("step", "outcome")
+    __slots__ = ("step", "decided", "text", "group_ids", "agent_id")
     STEP_FIELD_NUMBER: _ClassVar[int]
-    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_IDS_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     step: int
-    outcome: str
-    def __init__(self, step: _Optional[int] = ..., outcome: _Optional[str] = ...) -> None: ...
+    decided: bool
+    text: str
+    group_ids: _containers.RepeatedScalarFieldContainer[str]
+    agent_id: str
+    def __init__(self, step: _Optional[int] = ..., decided: _Optional[bool] = ..., text: _Optional[str] = ..., group_ids: _Optional[_Iterable[str]] = ..., agent_id: _Optional[str] = ...) -> None: ...
 
 class ExplainDecisionResponse(_message.Message):
-    __slots__ = ("decision", "steps", "candidates")
+    __slots__ = ("decision", "steps", "candidates", "text", "why_not")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    WHY_NOT_FIELD_NUMBER: _ClassVar[int]
     decision: RouteResponseRecord
     steps: _containers.RepeatedCompositeFieldContainer[DecisionStep]
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
-    def __init__(self, decision: _Optional[_Union[RouteResponseRecord, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[DecisionStep, _Mapping]]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ...) -> None: ...
+    text: str
+    why_not: Candidate
+    def __init__(self, decision: _Optional[_Union[RouteResponseRecord, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[DecisionStep, _Mapping]]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., text: _Optional[str] = ..., why_not: _Optional[_Union[Candidate, _Mapping]] = ...) -> None: ...
 
 class RouteResponseRecord(_message.Message):
-    __slots__ = ("decision_id", "decided_at_ms", "buyer_id", "outcome", "reason", "agent_id", "group_id")
+    __slots__ = ("decision_id", "decided_at_ms", "buyer_id", "outcome", "reason", "agent_id", "group_id", "conversation_id")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     BUYER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +199,7 @@ class RouteResponseRecord(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATION_ID_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     decided_at_ms: int
     buyer_id: str
@@ -135,7 +207,8 @@ class RouteResponseRecord(_message.Message):
     reason: _types_pb2.Reason
     agent_id: str
     group_id: str
-    def __init__(self, decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., buyer_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ...) -> None: ...
+    conversation_id: str
+    def __init__(self, decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., buyer_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ..., conversation_id: _Optional[str] = ...) -> None: ...
 
 class GetReceptionReportRequest(_message.Message):
     __slots__ = ("shop_id", "window", "grain", "subject")

@@ -271,16 +271,20 @@ class UpdateShopResponse(_message.Message):
     def __init__(self, shop: _Optional[_Union[Shop, _Mapping]] = ...) -> None: ...
 
 class DeleteShopRequest(_message.Message):
-    __slots__ = ("shop_id", "etag")
+    __slots__ = ("shop_id", "etag", "force")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     shop_id: str
     etag: str
-    def __init__(self, shop_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+    force: bool
+    def __init__(self, shop_id: _Optional[str] = ..., etag: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
 
 class DeleteShopResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("etag",)
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    etag: str
+    def __init__(self, etag: _Optional[str] = ...) -> None: ...
 
 class CreateAgentRequest(_message.Message):
     __slots__ = ("shop_id", "agent", "etag")

@@ -68,6 +68,12 @@ class Sender(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SENDER_AGENT: _ClassVar[Sender]
     SENDER_ROBOT: _ClassVar[Sender]
     SENDER_AUTO_REPLY: _ClassVar[Sender]
+
+class Language(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LANGUAGE_UNSPECIFIED: _ClassVar[Language]
+    LANGUAGE_CHINESE: _ClassVar[Language]
+    LANGUAGE_ENGLISH: _ClassVar[Language]
 ORDER_STATUS_UNSPECIFIED: OrderStatus
 ORDER_STATUS_NO_ACTIVE_ORDER: OrderStatus
 ORDER_STATUS_UNPAID: OrderStatus
@@ -115,3 +121,6 @@ SENDER_BUYER: Sender
 SENDER_AGENT: Sender
 SENDER_ROBOT: Sender
 SENDER_AUTO_REPLY: Sender
+LANGUAGE_UNSPECIFIED: Language
+LANGUAGE_CHINESE: Language
+LANGUAGE_ENGLISH: Language

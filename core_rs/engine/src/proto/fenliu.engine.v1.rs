@@ -26,7 +26,10 @@ pub struct Entry {
     pub actor: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "3")]
     pub facts: ::prost::alloc::vec::Vec<Fact>,
-    #[prost(oneof = "entry::Command", tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
+    #[prost(
+        oneof = "entry::Command",
+        tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
+    )]
     pub command: ::core::option::Option<entry::Command>,
 }
 /// Nested message and enum types in `Entry`.
@@ -57,11 +60,13 @@ pub mod entry {
         CancelInquiry(super::super::super::v1::CancelInquiryRequest),
         #[prost(message, tag = "15")]
         Order(super::super::super::v1::OrderEvent),
+        #[prost(message, tag = "16")]
+        DeleteShop(super::super::super::v1::DeleteShopRequest),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Fact {
-    #[prost(oneof = "fact::Fact", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "fact::Fact", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub fact: ::core::option::Option<fact::Fact>,
 }
 /// Nested message and enum types in `Fact`.
@@ -88,6 +93,8 @@ pub mod fact {
         VolumeReset(super::VolumeReset),
         #[prost(message, tag = "10")]
         OrderNoted(super::OrderNoted),
+        #[prost(message, tag = "11")]
+        ShopDeleted(super::ShopDeleted),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -149,8 +156,11 @@ pub struct MessageNoted {
     #[prost(string, tag = "6")]
     pub buyer_id: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct WaitingCancelled {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitingCancelled {
+    #[prost(string, tag = "1")]
+    pub buyer_id: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReplyTimedOut {
     #[prost(uint64, tag = "1")]
@@ -187,6 +197,11 @@ pub struct PresenceChanged {
 pub struct ShopApplied {
     #[prost(message, optional, tag = "1")]
     pub shop: ::core::option::Option<super::super::v1::Shop>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShopDeleted {
+    #[prost(string, tag = "1")]
+    pub etag: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WeightsSet {
@@ -229,6 +244,10 @@ pub struct ShopSnapshot {
     pub slot_releases_ms: ::prost::alloc::vec::Vec<i64>,
     #[prost(message, repeated, tag = "16")]
     pub order_events: ::prost::alloc::vec::Vec<EventState>,
+    #[prost(int64, tag = "17")]
+    pub contacts_since_ms: i64,
+    #[prost(bool, tag = "18")]
+    pub deleted: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AgentState {
@@ -378,6 +397,58 @@ pub struct PoolMember {
     #[prost(bool, tag = "4")]
     pub available: bool,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Manifest {
+    #[prost(uint32, tag = "1")]
+    pub rules_version: u32,
+    #[prost(uint32, tag = "2")]
+    pub partition: u32,
+    #[prost(uint64, tag = "3")]
+    pub seq: u64,
+    #[prost(message, repeated, tag = "4")]
+    pub shops: ::prost::alloc::vec::Vec<StoredShop>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoredShop {
+    #[prost(string, tag = "1")]
+    pub shop_id: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub head: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    #[prost(message, repeated, tag = "3")]
+    pub segments: ::prost::alloc::vec::Vec<Segment>,
+    #[prost(int64, optional, tag = "4")]
+    pub next_due_ms: ::core::option::Option<i64>,
+    #[prost(string, repeated, tag = "5")]
+    pub session_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "6")]
+    pub deleted: bool,
+    #[prost(uint64, tag = "7")]
+    pub last_decision: u64,
+    #[prost(int64, tag = "8")]
+    pub last_now_ms: i64,
+    #[prost(int64, tag = "9")]
+    pub contact_lifetime_ms: i64,
+    #[prost(int64, tag = "10")]
+    pub contacts_since_ms: i64,
+    #[prost(bool, tag = "11")]
+    pub fresh: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Segment {
+    #[prost(message, repeated, tag = "1")]
+    pub chunks: ::prost::alloc::vec::Vec<ChunkRef>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChunkRef {
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub first_key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub newest_ms: i64,
+    #[prost(uint32, tag = "4")]
+    pub size: u32,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CommandKind {
@@ -394,6 +465,7 @@ pub enum CommandKind {
     Transfer = 13,
     CancelInquiry = 14,
     Order = 15,
+    DeleteShop = 16,
 }
 impl CommandKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -415,6 +487,7 @@ impl CommandKind {
             Self::Transfer => "COMMAND_KIND_TRANSFER",
             Self::CancelInquiry => "COMMAND_KIND_CANCEL_INQUIRY",
             Self::Order => "COMMAND_KIND_ORDER",
+            Self::DeleteShop => "COMMAND_KIND_DELETE_SHOP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -433,6 +506,7 @@ impl CommandKind {
             "COMMAND_KIND_TRANSFER" => Some(Self::Transfer),
             "COMMAND_KIND_CANCEL_INQUIRY" => Some(Self::CancelInquiry),
             "COMMAND_KIND_ORDER" => Some(Self::Order),
+            "COMMAND_KIND_DELETE_SHOP" => Some(Self::DeleteShop),
             _ => None,
         }
     }
@@ -480,6 +554,7 @@ pub enum CloseCause {
     ToHuman = 5,
     Transfer = 6,
     ReplyTimeout = 7,
+    ShopDeleted = 8,
 }
 impl CloseCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -496,6 +571,7 @@ impl CloseCause {
             Self::ToHuman => "CLOSE_CAUSE_TO_HUMAN",
             Self::Transfer => "CLOSE_CAUSE_TRANSFER",
             Self::ReplyTimeout => "CLOSE_CAUSE_REPLY_TIMEOUT",
+            Self::ShopDeleted => "CLOSE_CAUSE_SHOP_DELETED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -509,6 +585,7 @@ impl CloseCause {
             "CLOSE_CAUSE_TO_HUMAN" => Some(Self::ToHuman),
             "CLOSE_CAUSE_TRANSFER" => Some(Self::Transfer),
             "CLOSE_CAUSE_REPLY_TIMEOUT" => Some(Self::ReplyTimeout),
+            "CLOSE_CAUSE_SHOP_DELETED" => Some(Self::ShopDeleted),
             _ => None,
         }
     }

@@ -28,6 +28,6 @@ from fenliu.engine.pure.entries import PartitionEntries
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"
-API_VERSION = 2
+API_VERSION = 3
 
 __all__ = ["API_VERSION", "CORE", "RULES_VERSION", "Engine", "PartitionEntries", "partition_of"]

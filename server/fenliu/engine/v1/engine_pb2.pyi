@@ -26,6 +26,7 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_TRANSFER: _ClassVar[CommandKind]
     COMMAND_KIND_CANCEL_INQUIRY: _ClassVar[CommandKind]
     COMMAND_KIND_ORDER: _ClassVar[CommandKind]
+    COMMAND_KIND_DELETE_SHOP: _ClassVar[CommandKind]
 
 class QueryKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +45,7 @@ class CloseCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CLOSE_CAUSE_TO_HUMAN: _ClassVar[CloseCause]
     CLOSE_CAUSE_TRANSFER: _ClassVar[CloseCause]
     CLOSE_CAUSE_REPLY_TIMEOUT: _ClassVar[CloseCause]
+    CLOSE_CAUSE_SHOP_DELETED: _ClassVar[CloseCause]
 COMMAND_KIND_UNSPECIFIED: CommandKind
 COMMAND_KIND_ROUTE: CommandKind
 COMMAND_KIND_CLOSE_CONVERSATION: CommandKind
@@ -57,6 +59,7 @@ COMMAND_KIND_TICK: CommandKind
 COMMAND_KIND_TRANSFER: CommandKind
 COMMAND_KIND_CANCEL_INQUIRY: CommandKind
 COMMAND_KIND_ORDER: CommandKind
+COMMAND_KIND_DELETE_SHOP: CommandKind
 QUERY_KIND_UNSPECIFIED: QueryKind
 QUERY_KIND_GET_SHOP: QueryKind
 QUERY_KIND_LIST_SHOPS: QueryKind
@@ -69,6 +72,7 @@ CLOSE_CAUSE_HANDLER_EXCLUDED: CloseCause
 CLOSE_CAUSE_TO_HUMAN: CloseCause
 CLOSE_CAUSE_TRANSFER: CloseCause
 CLOSE_CAUSE_REPLY_TIMEOUT: CloseCause
+CLOSE_CAUSE_SHOP_DELETED: CloseCause
 
 class UpdatePresence(_message.Message):
     __slots__ = ("session_id", "update")
@@ -93,7 +97,7 @@ class Tick(_message.Message):
     def __init__(self, shop_id: _Optional[str] = ...) -> None: ...
 
 class Entry(_message.Message):
-    __slots__ = ("now_ms", "actor", "facts", "route", "close_conversation", "message", "update_presence", "set_presence", "expire_session", "apply_shop", "set_weights", "tick", "transfer", "cancel_inquiry", "order")
+    __slots__ = ("now_ms", "actor", "facts", "route", "close_conversation", "message", "update_presence", "set_presence", "expire_session", "apply_shop", "set_weights", "tick", "transfer", "cancel_inquiry", "order", "delete_shop")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +113,7 @@ class Entry(_message.Message):
     TRANSFER_FIELD_NUMBER: _ClassVar[int]
     CANCEL_INQUIRY_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
+    DELETE_SHOP_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     actor: str
     facts: _containers.RepeatedCompositeFieldContainer[Fact]
@@ -124,10 +129,11 @@ class Entry(_message.Message):
     transfer: _dispatch_pb2.TransferRequest
     cancel_inquiry: _dispatch_pb2.CancelInquiryRequest
     order: _dispatch_pb2.OrderEvent
-    def __init__(self, now_ms: _Optional[int] = ..., actor: _Optional[str] = ..., facts: _Optional[_Iterable[_Union[Fact, _Mapping]]] = ..., route: _Optional[_Union[_dispatch_pb2.RouteRequest, _Mapping]] = ..., close_conversation: _Optional[_Union[_dispatch_pb2.CloseConversationRequest, _Mapping]] = ..., message: _Optional[_Union[_dispatch_pb2.MessageEvent, _Mapping]] = ..., update_presence: _Optional[_Union[UpdatePresence, _Mapping]] = ..., set_presence: _Optional[_Union[_presence_pb2.SetPresenceRequest, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., apply_shop: _Optional[_Union[_shop_pb2.ApplyShopRequest, _Mapping]] = ..., set_weights: _Optional[_Union[_shop_pb2.SetWeightsRequest, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., transfer: _Optional[_Union[_dispatch_pb2.TransferRequest, _Mapping]] = ..., cancel_inquiry: _Optional[_Union[_dispatch_pb2.CancelInquiryRequest, _Mapping]] = ..., order: _Optional[_Union[_dispatch_pb2.OrderEvent, _Mapping]] = ...) -> None: ...
+    delete_shop: _shop_pb2.DeleteShopRequest
+    def __init__(self, now_ms: _Optional[int] = ..., actor: _Optional[str] = ..., facts: _Optional[_Iterable[_Union[Fact, _Mapping]]] = ..., route: _Optional[_Union[_dispatch_pb2.RouteRequest, _Mapping]] = ..., close_conversation: _Optional[_Union[_dispatch_pb2.CloseConversationRequest, _Mapping]] = ..., message: _Optional[_Union[_dispatch_pb2.MessageEvent, _Mapping]] = ..., update_presence: _Optional[_Union[UpdatePresence, _Mapping]] = ..., set_presence: _Optional[_Union[_presence_pb2.SetPresenceRequest, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., apply_shop: _Optional[_Union[_shop_pb2.ApplyShopRequest, _Mapping]] = ..., set_weights: _Optional[_Union[_shop_pb2.SetWeightsRequest, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., transfer: _Optional[_Union[_dispatch_pb2.TransferRequest, _Mapping]] = ..., cancel_inquiry: _Optional[_Union[_dispatch_pb2.CancelInquiryRequest, _Mapping]] = ..., order: _Optional[_Union[_dispatch_pb2.OrderEvent, _Mapping]] = ..., delete_shop: _Optional[_Union[_shop_pb2.DeleteShopRequest, _Mapping]] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("conversation_closed", "decided", "message_noted", "presence_changed", "shop_applied", "weights_set", "waiting_cancelled", "reply_timed_out", "volume_reset", "order_noted")
+    __slots__ = ("conversation_closed", "decided", "message_noted", "presence_changed", "shop_applied", "weights_set", "waiting_cancelled", "reply_timed_out", "volume_reset", "order_noted", "shop_deleted")
     CONVERSATION_CLOSED_FIELD_NUMBER: _ClassVar[int]
     DECIDED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_NOTED_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +144,7 @@ class Fact(_message.Message):
     REPLY_TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
     VOLUME_RESET_FIELD_NUMBER: _ClassVar[int]
     ORDER_NOTED_FIELD_NUMBER: _ClassVar[int]
+    SHOP_DELETED_FIELD_NUMBER: _ClassVar[int]
     conversation_closed: ConversationClosed
     decided: Decided
     message_noted: MessageNoted
@@ -148,7 +155,8 @@ class Fact(_message.Message):
     reply_timed_out: ReplyTimedOut
     volume_reset: VolumeReset
     order_noted: OrderNoted
-    def __init__(self, conversation_closed: _Optional[_Union[ConversationClosed, _Mapping]] = ..., decided: _Optional[_Union[Decided, _Mapping]] = ..., message_noted: _Optional[_Union[MessageNoted, _Mapping]] = ..., presence_changed: _Optional[_Union[PresenceChanged, _Mapping]] = ..., shop_applied: _Optional[_Union[ShopApplied, _Mapping]] = ..., weights_set: _Optional[_Union[WeightsSet, _Mapping]] = ..., waiting_cancelled: _Optional[_Union[WaitingCancelled, _Mapping]] = ..., reply_timed_out: _Optional[_Union[ReplyTimedOut, _Mapping]] = ..., volume_reset: _Optional[_Union[VolumeReset, _Mapping]] = ..., order_noted: _Optional[_Union[OrderNoted, _Mapping]] = ...) -> None: ...
+    shop_deleted: ShopDeleted
+    def __init__(self, conversation_closed: _Optional[_Union[ConversationClosed, _Mapping]] = ..., decided: _Optional[_Union[Decided, _Mapping]] = ..., message_noted: _Optional[_Union[MessageNoted, _Mapping]] = ..., presence_changed: _Optional[_Union[PresenceChanged, _Mapping]] = ..., shop_applied: _Optional[_Union[ShopApplied, _Mapping]] = ..., weights_set: _Optional[_Union[WeightsSet, _Mapping]] = ..., waiting_cancelled: _Optional[_Union[WaitingCancelled, _Mapping]] = ..., reply_timed_out: _Optional[_Union[ReplyTimedOut, _Mapping]] = ..., volume_reset: _Optional[_Union[VolumeReset, _Mapping]] = ..., order_noted: _Optional[_Union[OrderNoted, _Mapping]] = ..., shop_deleted: _Optional[_Union[ShopDeleted, _Mapping]] = ...) -> None: ...
 
 class ConversationClosed(_message.Message):
     __slots__ = ("conversation", "cause", "at_ms")
@@ -213,8 +221,10 @@ class MessageNoted(_message.Message):
     def __init__(self, conversation: _Optional[int] = ..., at_ms: _Optional[int] = ..., clamped: _Optional[bool] = ..., agent_id: _Optional[str] = ..., opened: _Optional[bool] = ..., buyer_id: _Optional[str] = ...) -> None: ...
 
 class WaitingCancelled(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("buyer_id",)
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
+    buyer_id: str
+    def __init__(self, buyer_id: _Optional[str] = ...) -> None: ...
 
 class ReplyTimedOut(_message.Message):
     __slots__ = ("conversation", "at_ms")
@@ -258,6 +268,12 @@ class ShopApplied(_message.Message):
     shop: _shop_pb2.Shop
     def __init__(self, shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ...) -> None: ...
 
+class ShopDeleted(_message.Message):
+    __slots__ = ("etag",)
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    etag: str
+    def __init__(self, etag: _Optional[str] = ...) -> None: ...
+
 class WeightsSet(_message.Message):
     __slots__ = ("weights", "etag")
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
@@ -267,7 +283,7 @@ class WeightsSet(_message.Message):
     def __init__(self, weights: _Optional[_Iterable[_Union[_shop_pb2.AgentWeight, _Mapping]]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class ShopSnapshot(_message.Message):
-    __slots__ = ("rules_version", "shop", "last_now_ms", "last_decision", "last_conversation", "clamped_timestamps", "agents", "conversations", "contacts", "waiting", "requests", "events", "pools", "mixed", "slot_releases_ms", "order_events")
+    __slots__ = ("rules_version", "shop", "last_now_ms", "last_decision", "last_conversation", "clamped_timestamps", "agents", "conversations", "contacts", "waiting", "requests", "events", "pools", "mixed", "slot_releases_ms", "order_events", "contacts_since_ms", "deleted")
     RULES_VERSION_FIELD_NUMBER: _ClassVar[int]
     SHOP_FIELD_NUMBER: _ClassVar[int]
     LAST_NOW_MS_FIELD_NUMBER: _ClassVar[int]
@@ -284,6 +300,8 @@ class ShopSnapshot(_message.Message):
     MIXED_FIELD_NUMBER: _ClassVar[int]
     SLOT_RELEASES_MS_FIELD_NUMBER: _ClassVar[int]
     ORDER_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
     rules_version: int
     shop: _shop_pb2.Shop
     last_now_ms: int
@@ -300,7 +318,9 @@ class ShopSnapshot(_message.Message):
     mixed: _containers.RepeatedCompositeFieldContainer[MixedState]
     slot_releases_ms: _containers.RepeatedScalarFieldContainer[int]
     order_events: _containers.RepeatedCompositeFieldContainer[EventState]
-    def __init__(self, rules_version: _Optional[int] = ..., shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., last_now_ms: _Optional[int] = ..., last_decision: _Optional[int] = ..., last_conversation: _Optional[int] = ..., clamped_timestamps: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentState, _Mapping]]] = ..., conversations: _Optional[_Iterable[_Union[ConversationState, _Mapping]]] = ..., contacts: _Optional[_Iterable[_Union[ContactState, _Mapping]]] = ..., waiting: _Optional[_Iterable[_Union[WaitingState, _Mapping]]] = ..., requests: _Optional[_Iterable[_Union[RequestState, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[EventState, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolState, _Mapping]]] = ..., mixed: _Optional[_Iterable[_Union[MixedState, _Mapping]]] = ..., slot_releases_ms: _Optional[_Iterable[int]] = ..., order_events: _Optional[_Iterable[_Union[EventState, _Mapping]]] = ...) -> None: ...
+    contacts_since_ms: int
+    deleted: bool
+    def __init__(self, rules_version: _Optional[int] = ..., shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., last_now_ms: _Optional[int] = ..., last_decision: _Optional[int] = ..., last_conversation: _Optional[int] = ..., clamped_timestamps: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentState, _Mapping]]] = ..., conversations: _Optional[_Iterable[_Union[ConversationState, _Mapping]]] = ..., contacts: _Optional[_Iterable[_Union[ContactState, _Mapping]]] = ..., waiting: _Optional[_Iterable[_Union[WaitingState, _Mapping]]] = ..., requests: _Optional[_Iterable[_Union[RequestState, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[EventState, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[PoolState, _Mapping]]] = ..., mixed: _Optional[_Iterable[_Union[MixedState, _Mapping]]] = ..., slot_releases_ms: _Optional[_Iterable[int]] = ..., order_events: _Optional[_Iterable[_Union[EventState, _Mapping]]] = ..., contacts_since_ms: _Optional[int] = ..., deleted: _Optional[bool] = ...) -> None: ...
 
 class AgentState(_message.Message):
     __slots__ = ("agent_id", "status", "since_ms", "cause", "session_id", "absolute_awaiting", "volume_day", "received_today", "volume_hour", "received_this_hour")
@@ -459,3 +479,59 @@ class PoolMember(_message.Message):
     weight: int
     available: bool
     def __init__(self, agent_id: _Optional[str] = ..., eligible_at: _Optional[bytes] = ..., weight: _Optional[int] = ..., available: _Optional[bool] = ...) -> None: ...
+
+class Manifest(_message.Message):
+    __slots__ = ("rules_version", "partition", "seq", "shops")
+    RULES_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    SHOPS_FIELD_NUMBER: _ClassVar[int]
+    rules_version: int
+    partition: int
+    seq: int
+    shops: _containers.RepeatedCompositeFieldContainer[StoredShop]
+    def __init__(self, rules_version: _Optional[int] = ..., partition: _Optional[int] = ..., seq: _Optional[int] = ..., shops: _Optional[_Iterable[_Union[StoredShop, _Mapping]]] = ...) -> None: ...
+
+class StoredShop(_message.Message):
+    __slots__ = ("shop_id", "head", "segments", "next_due_ms", "session_ids", "deleted", "last_decision", "last_now_ms", "contact_lifetime_ms", "contacts_since_ms", "fresh")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_DUE_MS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    LAST_DECISION_FIELD_NUMBER: _ClassVar[int]
+    LAST_NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_LIFETIME_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    head: _containers.RepeatedScalarFieldContainer[bytes]
+    segments: _containers.RepeatedCompositeFieldContainer[Segment]
+    next_due_ms: int
+    session_ids: _containers.RepeatedScalarFieldContainer[str]
+    deleted: bool
+    last_decision: int
+    last_now_ms: int
+    contact_lifetime_ms: int
+    contacts_since_ms: int
+    fresh: bool
+    def __init__(self, shop_id: _Optional[str] = ..., head: _Optional[_Iterable[bytes]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., next_due_ms: _Optional[int] = ..., session_ids: _Optional[_Iterable[str]] = ..., deleted: _Optional[bool] = ..., last_decision: _Optional[int] = ..., last_now_ms: _Optional[int] = ..., contact_lifetime_ms: _Optional[int] = ..., contacts_since_ms: _Optional[int] = ..., fresh: _Optional[bool] = ...) -> None: ...
+
+class Segment(_message.Message):
+    __slots__ = ("chunks",)
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    chunks: _containers.RepeatedCompositeFieldContainer[ChunkRef]
+    def __init__(self, chunks: _Optional[_Iterable[_Union[ChunkRef, _Mapping]]] = ...) -> None: ...
+
+class ChunkRef(_message.Message):
+    __slots__ = ("id", "first_key", "newest_ms", "size")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FIRST_KEY_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_MS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    first_key: bytes
+    newest_ms: int
+    size: int
+    def __init__(self, id: _Optional[bytes] = ..., first_key: _Optional[bytes] = ..., newest_ms: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...

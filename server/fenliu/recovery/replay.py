@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from fenliu.engine import Core, Engine
+from fenliu.engine import Core, Engine, partition_of
 from fenliu.journal import CorruptRecord, NewerRecord, Reader, Record
 
 
@@ -50,7 +50,7 @@ def replay(
     for partition in sorted(journal.heads(partitions)):
         for record in _records(journal, core, partition):
             try:
-                applied = engine.apply(record.entries)
+                applied, _, _ = engine.apply(record.entries)
             except ValueError as error:
                 raise CorruptRecord(partition, record.seq, f"entries: {error}") from error
             _check_count(record, applied)
@@ -58,6 +58,20 @@ def replay(
             entries += applied
             ends[partition] = (record.seq, record.checksum)
     return engine, Replayed(records, entries, ends)
+
+
+def state_before(journal: Reader, core: Core, shop_id: str, seq: int) -> Engine:
+    """An engine in which this shop is as it was before record `seq` of its partition.
+
+    Says nothing of other shops. Not for the event loop. Raises as `replay`.
+    """
+    engine = core.engine(journal.partitions)
+    partition = partition_of(shop_id, journal.partitions)
+    for record in _records(journal, core, partition):
+        if record.seq >= seq:
+            break
+        engine.apply(record.entries)
+    return engine
 
 
 def verify(journal: Reader, core: Core, partitions: Collection[int] | None = None) -> Verified:
