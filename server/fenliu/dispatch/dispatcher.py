@@ -199,7 +199,7 @@ class Dispatcher:
             if first:
                 await self._yield(losses)
             try:
-                code, result, total, batch_id, entries = self._engine.decide_batch(
+                code, result, total, batch_id, entries, _ = self._engine.decide_batch(
                     kind, batch, now, first, self._slice
                 )
             except BaseException as error:

@@ -137,7 +137,7 @@ class Engine:
 
     def decide_batch(
         self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
-    ) -> tuple[int, bytes, int, int, list[PartitionEntries]]:
+    ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]:
         """Decides elements `first .. first + count` of a batch (ROUTE, MESSAGE or ORDER), each by itself.
 
         Returns (code, results, total, batch_id, entries): `results` is a response's `results` field,
@@ -151,14 +151,14 @@ class Engine:
         try:
             items, batch_id = shape.split(batch)
         except Refusal as refusal:
-            return refusal.code, refusal.status(), 0, 0, []
+            return refusal.code, refusal.status(), 0, 0, [], 0
         results: list[bytes] = []
         logged = EntriesByPartition()
         for item in items[first : first + count]:
             code, reply, partition, entry = self.decide(kind, item, now_ms)
             results.append(shape.result(code, reply))
             logged.add(partition, entry)
-        return 0, b"".join(results), len(items), batch_id, logged.listed()
+        return 0, b"".join(results), len(items), batch_id, logged.listed(), len(results)
 
     def tick(self, now_ms: int) -> list[PartitionEntries]:
         """Applies what is due by `now_ms` in every shop; entries by ascending partition, then shop id."""
@@ -196,7 +196,9 @@ class Engine:
 
     # --- The log ---
 
-    def apply(self, entries: bytes) -> int:
+    def apply(
+        self, entries: bytes, start: int = 0, shop_id: str = ""
+    ) -> tuple[int, int, bytes]:
         """Applies logged entries (concatenated, length-prefixed); returns how many.
 
         Raises ValueError when the bytes are no entries; those before the bad one are applied.
@@ -205,7 +207,7 @@ class Engine:
         for data in split_entries(entries):
             self._apply(decode_entry(data))
             count += 1
-        return count
+        return count, len(entries), b""
 
     def _apply(self, entry: engine_pb2.Entry) -> None:
         command, message = command_of(entry)
