@@ -8,7 +8,7 @@ import signal
 import sys
 
 from fenliu.config import ServerConfig
-from fenliu.dispatch import Dispatcher, TraceClock, WallClock
+from fenliu.dispatch import Dispatcher, Keeping, TraceClock, WallClock
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
@@ -18,6 +18,8 @@ from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
 
 log = logging.getLogger(__name__)
+
+DAY_MS = 86_400_000
 
 
 class App:
@@ -45,7 +47,16 @@ class App:
             config.data_dir, partitions=config.partitions, durability=config.durability
         )
         clock = TraceClock() if config.clock == "trace" else WallClock()
-        self._dispatcher = dispatcher = Dispatcher(self.core, journal, clock)
+        self._dispatcher = dispatcher = Dispatcher(
+            self.core,
+            journal,
+            clock,
+            keeping=Keeping(
+                snapshot_after=config.snapshot_after,
+                state_bytes=config.state_bytes,
+                retention_ms=config.retention_days * DAY_MS or None,
+            ),
+        )
         dispatcher.on_health_change = self._health_changed
         self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
         dispatcher.on_durable = self._watch.grown

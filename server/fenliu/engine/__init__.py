@@ -185,7 +185,18 @@ def _refuse_stale(module: ModuleType) -> None:
         if not hasattr(module, name)
     ]
     if not missing:
-        later = {"load_manifest", "install", "rotate", "put_chunk", "touched", "flush", "missing_of", "memory", "shrink", "missing_due"}
+        later = {
+            "load_manifest",
+            "install",
+            "rotate",
+            "put_chunk",
+            "touched",
+            "flush",
+            "missing_of",
+            "memory",
+            "shrink",
+            "missing_due",
+        }
         methods = [name for name in vars(Engine) if not name.startswith("_") and name not in later]
         missing = [f"Engine.{name}" for name in methods if not hasattr(module.Engine, name)]
     if missing:

@@ -196,9 +196,7 @@ class Engine:
 
     # --- The log ---
 
-    def apply(
-        self, entries: bytes, start: int = 0, shop_id: str = ""
-    ) -> tuple[int, int, bytes]:
+    def apply(self, entries: bytes, start: int = 0, shop_id: str = "") -> tuple[int, int, bytes]:
         """Applies logged entries (concatenated, length-prefixed); returns how many.
 
         Raises ValueError when the bytes are no entries; those before the bad one are applied.
