@@ -20,10 +20,10 @@ from typing import Any
 
 from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
-from fenliu.recovery import Recovered, recover
-from fenliu.engine import CommandKind, Core, Engine, QueryKind
 from fenliu.dispatch.stored import Keeping, StoredState
+from fenliu.engine import CommandKind, Core, Engine, QueryKind
 from fenliu.journal import Append, Conflict, Journal, JournalError, pack
+from fenliu.recovery import Recovered, recover
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ LAST_RETRY_S = 5.0
 NO_RECORD = (0, 0)  # where an empty log ends: (seq, checksum)
 MALFORMED = -1  # the partition of what names no shop
 MISSING = -1  # the code with which the engine names chunks it needs
+
+FOR_EVER = Keeping()
 
 TICKED_FIRST = frozenset((QueryKind.LIST_PRESENCE,))
 """Queries whose answer hangs on what is due. Like a tick they name the shop in field 1."""
@@ -113,7 +115,7 @@ class Dispatcher:
         *,
         max_waiting: int = MAX_WAITING,
         slice_size: int | None = None,
-        keeping: Keeping = Keeping(),
+        keeping: Keeping = FOR_EVER,
     ) -> None:
         self.on_health_change: Callable[[bool], None] | None = None
         """Called with `healthy` whenever it changes."""

@@ -144,6 +144,18 @@ class StoredState:
             except BaseException as error:
                 raise self._host.engine_failed(error) from error
 
+    async def retain(self, since_ms: int) -> None:
+        """Drops what is not needed to look back to `since_ms`. Failing is told in the log.
+
+        Raises JournalUnavailable as `snapshot`.
+        """
+        for partition in sorted(await asyncio.to_thread(self._journal.heads)):
+            try:
+                async with self._lock:
+                    await asyncio.to_thread(self._writer.retain, partition, since_ms)
+            except JournalError as error:
+                log.error("partition %d: what is old stays", partition, exc_info=error)
+
     async def state_hash(self, ends: Mapping[int, int]) -> tuple[bytes, int]:
         """The hash and the number of shops of the state up to these records.
 
@@ -222,10 +234,6 @@ class StoredState:
     async def _drop_what_is_old(self) -> None:
         while self._keeping.retention_ms is not None:
             await asyncio.sleep(RETENTION_S)
-            since_ms = self._host.clock.now_ms() - self._keeping.retention_ms
-            for partition in range(self._journal.partitions):
-                try:
-                    async with self._lock:
-                        await asyncio.to_thread(self._writer.retain, partition, since_ms)
-                except JournalError as error:
-                    log.error("partition %d: what is old stays", partition, exc_info=error)
+            if self._host.healthy and self._host.clock.runs:  # a recorded day is old from the start
+                with suppress(JournalUnavailable, EngineFailure):
+                    await self.retain(self._host.clock.now_ms() - self._keeping.retention_ms)

@@ -81,7 +81,8 @@ def state_hash(
 ) -> tuple[bytes, int]:
     """The state hash (docs/engine.md section 12) and how many shops there are.
 
-    `ends`: the last record of each partition to count (default: all there are). Not for the event loop. Raises as `recover`.
+    `ends`: the last record of each partition to count (default: all there are). Not for the event
+    loop. Raises as `recover`.
     """
     hashes: dict[bytes, bytes] = {}
     shops = 0

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fenliu.engine import Core, Engine
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import CorruptSnapshot, Journal
-from fenliu.recovery.records import apply_record, records, supply
+from fenliu.recovery.records import apply_record, records
 from fenliu.recovery.segments import merged, stored_segment
 
 log = logging.getLogger(__name__)
