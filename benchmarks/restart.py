@@ -59,7 +59,7 @@ def document(number: int) -> bytes:
     ]
     shop = shop_pb2.Shop(
         shop_id=shop_id(number),
-        settings=shop_pb2.Settings(idle_close_ms=60_000),
+        settings=shop_pb2.ShopSettings(idle_close_ms=60_000),
         agents=agents,
         groups=[shop_pb2.Group(group_id="all", agent_ids=[one.agent_id for one in agents])],
     )

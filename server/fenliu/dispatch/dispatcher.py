@@ -265,6 +265,17 @@ class Dispatcher:
         ends = {partition: seq for partition, (seq, _) in self._ends.items()}
         return await self._stored.state_hash(ends)
 
+    async def snapshot(self, partition: int) -> None:
+        """Makes a snapshot of a partition that has records. Failing is told in the log.
+
+        Raises JournalUnavailable when what it would hold is lost.
+        """
+        await self._stored.snapshot(partition)
+
+    async def retain(self, since_ms: int) -> None:
+        """Drops records and snapshots not needed to look back to `since_ms`. Failing is told in the log."""
+        await self._stored.retain(since_ms)
+
     def sessions(self) -> list[tuple[str, str]]:
         """(session id, shop id) of every presence session that still has agents, sorted."""
         return self._engine.sessions()

@@ -84,14 +84,11 @@ def load_oldest(journal: Reader, engine: Engine, partition: int) -> int:
     if start == 1:
         return 0
     oldest = journal.manifests(partition)[:1]
-    if not oldest or oldest[0].seq < start - 1:
+    manifest = journal.manifest(partition, oldest[0].seq) if oldest else None
+    if manifest is None or manifest.seq < start - 1:
         raise CorruptSnapshot(
-            partition,
-            0,
-            f"the log begins at record {start} and no snapshot stands for those before",
+            partition, 0, f"the log begins at record {start}; no snapshot stands for those before"
         )
-    manifest = journal.manifest(partition, oldest[0].seq)
-    assert manifest is not None
     engine.load_manifest(manifest.content)
     return manifest.seq
 
