@@ -6,17 +6,19 @@ Knows records and the engine's face; changes nothing, and a server may be runnin
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from fenliu.recovery import replay, verify
 from fenliu.engine import Core
 from fenliu.journal import (
     CorruptRecord,
     Head,
     JournalError,
+    ManifestHead,
     NewerRecord,
     NewerVersion,
     Reader,
     Record,
+    StoredManifest,
 )
+from fenliu.recovery import replay, verify
 
 RESTORE = (
     "stop the server, restore the newest backup that is whole (`fenliu restore`) into a new directory,"
@@ -124,3 +126,18 @@ class _Watched:
         for record in self._reader.read(partition, from_seq):
             yield record
             self._step()
+
+    def manifests(self, partition: int) -> list[ManifestHead]:
+        return self._reader.manifests(partition)
+
+    def manifest(self, partition: int, seq: int | None = None) -> StoredManifest | None:
+        return self._reader.manifest(partition, seq)
+
+    def chunks(self, partition: int, ids: Collection[bytes]) -> dict[bytes, bytes]:
+        return self._reader.chunks(partition, ids)
+
+    def chunk_ids(self, partition: int) -> set[bytes]:
+        return self._reader.chunk_ids(partition)
+
+    def tail_sizes(self) -> dict[int, int]:
+        return self._reader.tail_sizes()
