@@ -13,7 +13,9 @@ _APPEND = """INSERT INTO records (partition, seq, append_id, record)
 SELECT :partition, :seq + 1, :append_id, :record
 WHERE coalesce((SELECT max(seq) FROM records WHERE partition = :partition), 0) = :seq"""
 _PROBE = "UPDATE meta SET value = value WHERE key = 'schema_version'"
-_ENDS = "SELECT min(seq), max(seq) FROM records WHERE partition = ?"
+# One by one, since SQLite looks through all the records for both in one.
+_ENDS = """SELECT (SELECT min(seq) FROM records WHERE partition = :partition),
+(SELECT max(seq) FROM records WHERE partition = :partition)"""
 _OLDEST_SNAPSHOT = "SELECT min(seq) FROM manifests WHERE partition = ?"
 _NEWEST_SNAPSHOT = "SELECT max(seq) FROM manifests WHERE partition = ?"
 _PUT_CHUNK = "REPLACE INTO chunks (partition, id, chunk) VALUES (?, ?, ?)"
@@ -102,7 +104,7 @@ def drop_records(connection: sqlite3.Connection, partition: int, up_to_seq: int,
 
 def _ends(connection: sqlite3.Connection, partition: int) -> tuple[int, int]:
     """The log's first and last number; 0, 0: it has no records."""
-    ((start, end),) = connection.execute(_ENDS, (partition,)).fetchall()
+    ((start, end),) = connection.execute(_ENDS, {"partition": partition}).fetchall()
     return start or 0, end or 0
 
 
