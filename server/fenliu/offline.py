@@ -15,9 +15,8 @@ from fenliu import dispatch, recovery
 from fenliu.config import CoreChoice
 from fenliu.dispatch import Checked
 from fenliu.engine import CommandKind, load_core
-from fenliu.journal import CorruptRecord, JournalError, NewerVersion, StorageError
+from fenliu.journal import CorruptRecord, JournalError, NewerVersion, SqliteReader, StorageError
 from fenliu.journal import backup as backups
-from fenliu.journal.sqlite import SqliteReader
 from fenliu.v1 import shop_pb2
 
 

@@ -165,8 +165,11 @@ class _Watched:
     def manifest(self, partition: int, seq: int | None = None) -> StoredManifest | None:
         return self._reader.manifest(partition, seq)
 
-    def chunks(self, ids: Collection[bytes]) -> dict[bytes, bytes]:
-        return self._reader.chunks(ids)
+    def chunks(self, partition: int | None, ids: Collection[bytes]) -> dict[bytes, bytes]:
+        return self._reader.chunks(partition, ids)
 
     def chunk_ids(self, partition: int) -> set[bytes]:
         return self._reader.chunk_ids(partition)
+
+    def tail_sizes(self) -> dict[int, int]:
+        return self._reader.tail_sizes()

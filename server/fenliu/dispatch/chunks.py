@@ -43,7 +43,7 @@ class Chunks:
     async def _fetch(self, ids: list[bytes]) -> None:
         try:
             found = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._reader.chunks, ids
+                self._threads, self._reader.chunks, None, ids
             )
             for chunk_id, content in found.items():
                 self._put(chunk_id, content)

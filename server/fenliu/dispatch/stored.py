@@ -191,11 +191,13 @@ class StoredState:
         except BaseException as error:
             raise self._host.engine_failed(error) from error
 
-    async def _distrust(self, partition: int) -> None:
-        """A snapshot in use cannot be read: its partition is recovered without it."""
-        newest = (await asyncio.to_thread(self._journal.manifests, partition))[-1:]
-        self.unusable.update((partition, head.seq) for head in newest)
-        self._host.take_back({partition})
+    async def _distrust(self, partition: int | None) -> None:
+        """A snapshot in use cannot be read: its partition (None: any) is recovered without it."""
+        of = set(range(self._journal.partitions)) if partition is None else {partition}
+        for one in of:
+            newest = (await asyncio.to_thread(self._journal.manifests, one))[-1:]
+            self.unusable.update((one, head.seq) for head in newest)
+        self._host.take_back(of)
 
     async def _shrink(self) -> None:
         """Has the engine forget what is stored as long as it takes too much."""

@@ -27,7 +27,7 @@ def supply(journal: Reader, engine: Engine, ids: bytes) -> None:
     """Hands the engine the chunks it named. Raises CorruptSnapshot, StorageError."""
     wanted = chunk_ids(ids)
     for start in range(0, len(wanted), CHUNKS_AT_ONCE):
-        found = journal.chunks(wanted[start : start + CHUNKS_AT_ONCE])
+        found = journal.chunks(None, wanted[start : start + CHUNKS_AT_ONCE])
         for chunk_id, content in found.items():
             engine.put_chunk(chunk_id, content)
 

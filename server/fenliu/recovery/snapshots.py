@@ -191,7 +191,9 @@ class _Store:
 
     def fetch(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         here = {one: self._gathered[one] for one in ids if one in self._gathered}
-        return here | self._journal.chunks([one for one in ids if one not in here])
+        return here | self._journal.chunks(
+            self._partition, [one for one in ids if one not in here]
+        )
 
     def flush(self) -> None:
         if self._gathered:
