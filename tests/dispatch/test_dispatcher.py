@@ -429,11 +429,11 @@ class FailingEngine:
             raise Panic("after the state has changed")
         return decided
 
-    def apply(self, entries):
+    def apply(self, entries, start=0, shop_id=""):
         if self._core.failing_replays:
             self._core.failing_replays -= 1
             raise Panic("while the log is read back")
-        return self._engine.apply(entries)
+        return self._engine.apply(entries, start, shop_id)
 
 
 async def test_an_engine_failure_fails_that_call_and_leaves_no_trace(core, journal):

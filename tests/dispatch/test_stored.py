@@ -23,13 +23,14 @@ from dispatch.world import (
     trace_dispatcher,
     update_presence,
 )
-from fenliu.dispatch import JournalUnavailable, Keeping, WallClock, stored
+from fenliu.dispatch import JournalUnavailable, Keeping, TraceClock, WallClock, stored
 from fenliu.dispatch import dispatcher as module
 from fenliu.engine import CommandKind, QueryKind, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.watch import entries
 from fenliu.journal import CorruptSnapshot, StorageError
 from fenliu.recovery import recover, replay, state_before, state_hash, verify, whole_snapshot
+from fenliu.recovery.snapshots import chunks_of
 from fenliu.v1 import presence_pb2, shop_pb2
 from model import commands
 
@@ -347,33 +348,49 @@ async def test_a_snapshot_of_what_somebody_else_overwrote_is_not_gone_by(core, j
 # Retention
 
 
+class DaysClock(TraceClock):
+    """The trace's, and the day given for what nobody gives a time."""
+
+    now = NOW
+
+    def now_ms(self, given=None):
+        return self.now if given is None else given
+
+
 async def test_what_is_old_goes_and_the_rest_is_as_before(core, journal):
+    """A little happens each day; what is kept begins with a snapshot from before the time asked for."""
+    clock = DaysClock()
     dispatcher = trace_dispatcher(core, journal)
+    dispatcher.use_clock(clock)
     await dispatcher.start()
     await staffed(dispatcher)
-    for day in range(6):
+    for day in range(8):
+        clock.now = NOW + day * DAY_MS
         for number in range(5):
-            await dispatcher.command(
-                ROUTE, route(f"b{day}-{number}"), now_ms=NOW + day * DAY_MS + number
-            )
-        await dispatcher.snapshot(OURS)
+            await dispatcher.command(ROUTE, route(f"b{day}-{number}"), now_ms=clock.now + number)
+        await dispatcher.retain(clock.now - 3 * DAY_MS)
     digest = await dispatcher.state_hash()
-    seq = journal.heads()[OURS].seq
-    now = (journal.manifests(OURS)[-1]).now_ms
-    await dispatcher.retain(now - 1)
-    kept = [head.seq for head in journal.manifests(OURS)]
-    assert kept[-1] == seq
-    start = journal.starts()[OURS]
-    assert start in (kept[0], kept[0] + 1)
-    assert await dispatcher.state_hash() == digest
-    answer = await dispatcher.command(ROUTE, route("b5-4"), now_ms=NOW + 5 * DAY_MS + 10)
-    assert routed(answer.body).conversation_id == "c30"
+    times = [(head.now_ms - NOW) // DAY_MS for head in journal.manifests(OURS)]
+    assert times == [3, 4, 5, 6, 7]
+    oldest = journal.manifests(OURS)[0].seq
+    assert journal.starts()[OURS] == oldest + 1
+    answer = await dispatcher.command(ROUTE, route("b7-4"), now_ms=NOW + 7 * DAY_MS + 10)
+    assert routed(answer.body).conversation_id == "c40"
+    assert (await dispatcher.state_hash())[0] != digest[0]
     await dispatcher.close()
     again = trace_dispatcher(core, journal)
     await again.start()
     assert (await again.state_hash())[0] == replay(journal, core)[0].state_hash()
     assert verify(journal, core).differences == []
     await again.close()
+    needed = {
+        chunk
+        for head in journal.manifests(OURS)
+        for chunk in chunks_of(
+            engine_pb2.Manifest.FromString(journal.manifest(OURS, head.seq).content)
+        )
+    }
+    assert journal.chunk_ids(OURS) == needed
 
 
 async def test_the_state_before_a_record_is_found_from_the_nearest_snapshot(core, journal):

@@ -141,7 +141,7 @@ class Dispatcher:
         self._losses = 0  # how often decisions were taken back
         self._setbacks = 0  # times in a row, with no commit between
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stored = StoredState(self, journal, core, keeping)
+        self._state = StoredState(self, journal, core, keeping)
         self._sealing: dict[int, asyncio.Future[tuple[int, int]]] = {}
         """Partitions to be closed at a record's end; given that record's number and the tail's bytes."""
 
@@ -156,7 +156,7 @@ class Dispatcher:
         self._tell_durable(self._ends)
         self._set_healthy(True)
         self._run(self._apply_what_falls_due())
-        for work in self._stored.housekeeping():
+        for work in self._state.housekeeping():
             self._run(work)
         return recovered
 
@@ -263,18 +263,18 @@ class Dispatcher:
         self._admit()
         await self._durable(None)
         ends = {partition: seq for partition, (seq, _) in self._ends.items()}
-        return await self._stored.state_hash(ends)
+        return await self._state.state_hash(ends)
 
     async def snapshot(self, partition: int) -> None:
         """Makes a snapshot of a partition that has records. Failing is told in the log.
 
         Raises JournalUnavailable when what it would hold is lost.
         """
-        await self._stored.snapshot(partition)
+        await self._state.snapshot(partition)
 
     async def retain(self, since_ms: int) -> None:
         """Drops records and snapshots not needed to look back to `since_ms`. Failing is told in the log."""
-        await self._stored.retain(since_ms)
+        await self._state.retain(since_ms)
 
     def sessions(self) -> list[tuple[str, str]]:
         """(session id, shop id) of every presence session that still has agents, sorted."""
@@ -307,7 +307,7 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._stored.close({} if self._broken else self._ends)
+        await self._state.close({} if self._broken else self._ends)
 
     # Deciding
 
@@ -341,7 +341,7 @@ class Dispatcher:
 
     async def _fetch(self, ids: bytes, losses: int) -> None:
         """Gets the engine chunks; raises when decisions made before have been taken back meanwhile."""
-        await self._stored.fetch(ids)
+        await self._state.fetch(ids)
         if self._losses != losses or not self._healthy:
             raise JournalUnavailable
 
@@ -370,7 +370,7 @@ class Dispatcher:
             raise self.engine_failed(error) from error
         if missing:
             with suppress(JournalUnavailable):  # the others' time has come all the same
-                await self._stored.fetch(missing)
+                await self._state.fetch(missing)
         if not self._healthy:
             return False
         try:
@@ -410,7 +410,7 @@ class Dispatcher:
                 self._engine.rotate(partition)
             except BaseException as error:
                 raise self.engine_failed(error) from error
-            seq, size = self._ends.get(partition, NO_RECORD)[0], self._stored.tail(partition)
+            seq, size = self._ends.get(partition, NO_RECORD)[0], self._state.tail(partition)
             if self._in_flight is not None and partition in self._in_flight.entries:
                 seq += 1
                 size += sum(map(len, self._in_flight.entries[partition]))
@@ -524,7 +524,7 @@ class Dispatcher:
             if append.partition not in lost:
                 end = (append.expected_seq + 1, commit.checksums[append.partition])
                 self._ends[append.partition] = end
-                self._stored.grew(append.partition, len(append.record))
+                self._state.grew(append.partition, len(append.record))
         self._finish(commit, lost)
         self._tell_durable(commit.entries.keys() - lost)
         if not lost:
@@ -575,7 +575,7 @@ class Dispatcher:
             try:
                 await asyncio.wrap_future(self._journal.probe())
                 engine, recovered = await asyncio.to_thread(
-                    recover, self._journal, self._core, broken, unusable=self._stored.unusable
+                    recover, self._journal, self._core, broken, unusable=self._state.unusable
                 )
                 self._swap_in(engine, broken)
             except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
@@ -594,7 +594,7 @@ class Dispatcher:
     def _recovered(self, recovered: Recovered) -> None:
         """Goes on from where a recovery ended."""
         self._ends.update(recovered.ends)
-        self._stored.recovered(recovered)
+        self._state.recovered(recovered)
 
     def _swap_in(self, engine: Engine, partitions: Set[int]) -> None:
         if len(partitions) == self._journal.partitions:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 CHECK_S = 1.0
 """Between looks at tails and memory."""
+DAY_MS = 86_400_000
 RETENTION_S = 3600.0
 """Between looks at what is too old to be kept."""
 SHRINK_BYTES = 4 * 2**20
@@ -149,7 +150,12 @@ class StoredState:
 
         Raises JournalUnavailable as `snapshot`.
         """
+        a_day_ago = self._host.clock.now_ms() - DAY_MS
         for partition in sorted(await asyncio.to_thread(self._journal.heads)):
+            newest = (await asyncio.to_thread(self._journal.manifests, partition))[-1:]
+            if self.tail(partition) and all(head.now_ms < a_day_ago for head in newest):
+                # Where little happens, too, there is to be one to go back to when logs are cut.
+                await self.snapshot(partition)
             try:
                 async with self._lock:
                     await asyncio.to_thread(self._writer.retain, partition, since_ms)
@@ -175,7 +181,8 @@ class StoredState:
         while (
             self._tails.total > CLOSING_TAIL_BYTES
             and loop.time() < until
-            and (partition := self._tails.longest()) in ends
+            and (partition := self._tails.longest()) is not None
+            and partition in ends
         ):
             try:
                 await asyncio.to_thread(self._writer.write, partition, ends[partition][0])

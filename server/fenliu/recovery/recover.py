@@ -61,7 +61,7 @@ def state_before(journal: Reader, core: Core, shop_id: str, seq: int) -> Engine:
     """
     engine = core.engine(journal.partitions)
     partition = partition_of(shop_id, journal.partitions)
-    base = _load(journal, engine, partition, before=seq)
+    base = _load(journal, engine, partition, core.rules_version, before=seq)
     for record in records(journal, core, partition, base + 1):
         if record.seq >= seq:
             break
@@ -89,7 +89,9 @@ def state_hash(
     for partition in sorted(journal.heads() if ends is None else ends):
         end = None if ends is None else ends[partition]
         engine = core.engine(journal.partitions)
-        base = _load(journal, engine, partition, before=None if end is None else end + 1)
+        base = _load(
+            journal, engine, partition, core.rules_version, before=None if end is None else end + 1
+        )
         for record in records(journal, core, partition, base + 1):
             if end is not None and record.seq > end:
                 break
@@ -132,7 +134,7 @@ def _recover(
     while True:
         base = 0
         try:
-            base = _load(journal, engine, partition, unusable=unusable)
+            base = _load(journal, engine, partition, core.rules_version, unusable=unusable)
             read = _apply_tail(journal, core, engine, partition, base)
             break
         except CorruptSnapshot as error:
@@ -176,6 +178,7 @@ def _load(
     journal: Reader,
     engine: Engine,
     partition: int,
+    rules_version: int,
     *,
     before: int | None = None,
     unusable: Collection[tuple[int, int]] = (),
@@ -187,6 +190,7 @@ def _load(
         manifest = journal.manifest(partition, head.seq)
         if manifest is None or manifest.seq != head.seq:
             continue  # dropped meanwhile
+        manifest.check_rules(rules_version)
         try:
             engine.load_manifest(manifest.content)
         except ValueError as error:

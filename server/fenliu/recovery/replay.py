@@ -75,7 +75,7 @@ def verify(journal: Reader, core: Core, partitions: Collection[int] | None = Non
     return report
 
 
-def load_oldest(journal: Reader, engine: Engine, partition: int) -> int:
+def load_oldest(journal: Reader, core: Core, engine: Engine, partition: int) -> int:
     """Puts in place what stands for a log's beginning; returns the record it holds up to (0: nothing).
 
     Raises CorruptSnapshot when the beginning is gone and nothing stands for it.
@@ -89,6 +89,7 @@ def load_oldest(journal: Reader, engine: Engine, partition: int) -> int:
         raise CorruptSnapshot(
             partition, 0, f"the log begins at record {start}; no snapshot stands for those before"
         )
+    manifest.check_rules(core.rules_version)
     engine.load_manifest(manifest.content)
     return manifest.seq
 
@@ -96,7 +97,7 @@ def load_oldest(journal: Reader, engine: Engine, partition: int) -> int:
 def _from_the_start(
     journal: Reader, core: Core, engine: Engine, partition: int
 ) -> Iterator[Record]:
-    base = load_oldest(journal, engine, partition)
+    base = load_oldest(journal, core, engine, partition)
     head = journal.heads([partition])[partition]
     # The last record is read even when it is in the snapshot: where the log ends must be known.
     for record in records(journal, core, partition, min(base + 1, head.seq)):

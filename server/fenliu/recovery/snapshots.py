@@ -26,7 +26,9 @@ PUT_BYTES = 2**20
 DROP_RECORDS = 256
 """Records dropped in one transaction."""
 HISTORY_BYTES = 16 * 2**20
-"""A snapshot is kept, for looking back, when so many bytes of entries lie between it and the one kept before."""
+HISTORY_MS = 86_400_000
+"""A snapshot is kept, for looking back, when so many bytes of entries or so much time lie between it and
+the one kept before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class SnapshotWriter:
         manifest = engine_pb2.Manifest(rules_version=self._core.rules_version, partition=partition)
         engine = self._core.engine(self._journal.partitions)
         if base is not None:
+            base.check_rules(self._core.rules_version)
             manifest.ParseFromString(base.content)
             engine.load_manifest(base.content)
         tail = now_ms = 0
@@ -124,16 +127,16 @@ class SnapshotWriter:
 
     def _tidy(self, partition: int, newest: engine_pb2.Manifest, tail: int) -> None:
         """Drops the snapshot before, unless it is to be kept, and chunks that nothing needs any more."""
-        older = [head.seq for head in self._journal.manifests(partition) if head.seq < newest.seq]
+        older = [head for head in self._journal.manifests(partition) if head.seq < newest.seq]
         since = self._since_kept.get(partition, HISTORY_BYTES) + tail
-        # What stands for a beginning that was dropped stays.
-        spare = len(older) > 1 or self._journal.starts([partition]).get(partition) == 1
-        if older and spare and since < HISTORY_BYTES:
-            self._journal.drop_manifests(partition, older[-1:]).result()
+        # The oldest stays in any case: it may stand for a beginning that was dropped.
+        near = len(older) > 1 and older[-1].now_ms - older[-2].now_ms < HISTORY_MS
+        if near and since < HISTORY_BYTES:
+            self._journal.drop_manifests(partition, [older[-1].seq]).result()
         else:
             since = 0
         self._since_kept[partition] = since
-        if older or partition not in self._swept:
+        if near or partition not in self._swept:
             self._sweep(partition)
             self._swept.add(partition)
 
@@ -191,9 +194,7 @@ class _Store:
 
     def fetch(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         here = {one: self._gathered[one] for one in ids if one in self._gathered}
-        return here | self._journal.chunks(
-            self._partition, [one for one in ids if one not in here]
-        )
+        return here | self._journal.chunks(self._partition, [one for one in ids if one not in here])
 
     def flush(self) -> None:
         if self._gathered:
