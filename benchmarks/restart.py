@@ -38,6 +38,8 @@ BATCH = 4096
 AGENTS = 10
 ROUTE = "/fenliu.v1.DispatchService/Route"
 ASKED = 2_000
+# The second on a directory that was kept from a run before.
+KNOWN = (types_pb2.REASON_RECENT_CONTACT, types_pb2.REASON_OPEN_CONVERSATION)
 
 
 def shop_id(number: int) -> str:
@@ -140,8 +142,7 @@ def measure(
         waits = []
         with grpc.insecure_channel(address) as channel:
             route = channel.unary_unary(ROUTE)
-            for asked in range(ASKED):
-                contact = chance.randrange(contacts)
+            for asked, contact in enumerate(chance.sample(range(contacts), ASKED)):
                 request = dispatch_pb2.RouteRequest(
                     shop_id=shop_id(shop_of(contact, spread_over)), buyer_id=buyer_id(contact)
                 )
@@ -153,7 +154,7 @@ def measure(
                         timeout=60,
                     )
                 )
-                assert answer.reason == types_pb2.REASON_RECENT_CONTACT, answer
+                assert answer.reason in KNOWN, answer
                 if asked == 0:
                     first = time.perf_counter() - began
                 else:

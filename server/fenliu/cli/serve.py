@@ -9,6 +9,7 @@ import click
 
 from fenliu import app
 from fenliu.cli.options import option
+from fenliu.cli.size import Size
 from fenliu.config import (
     DEFAULT_DATA,
     DEFAULT_LISTEN,
@@ -56,6 +57,9 @@ core_option = option(
 )
 @option("--reflection", is_flag=True, help="Offer gRPC reflection, as grpcurl wants it.")
 @option("--partitions", default=64, help="Partitions of a new data directory.")
+@option("--memory-limit", type=Size(), default="0", help="Resident memory to stay below; 0: none.")
+@option("--snapshot-after", type=Size(), default="16MiB", help="Log that a restart may read.")
+@option("--retention-days", default=90, help="How long the log is kept; 0: for ever.")
 @option("--lease-ms", default=30_000, help="Silence after which presence sessions end.")
 @option("--heartbeat-ms", default=15_000, help="Heartbeat asked of presence sessions.")
 @option("--slow-reader-ms", default=60_000, help="Without reading: ends a watcher's stream.")
@@ -68,6 +72,9 @@ def serve(
     durability: Durability,
     reflection: bool,
     partitions: int,
+    memory_limit: int,
+    snapshot_after: int,
+    retention_days: int,
     lease_ms: int,
     heartbeat_ms: int,
     slow_reader_ms: int,
@@ -85,6 +92,9 @@ def serve(
         durability=durability,
         reflection=reflection,
         partitions=partitions,
+        memory_limit=memory_limit,
+        snapshot_after=snapshot_after,
+        retention_days=retention_days,
         lease_ms=lease_ms,
         heartbeat_ms=heartbeat_ms,
         slow_reader_ms=slow_reader_ms,
