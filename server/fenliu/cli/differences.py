@@ -11,7 +11,7 @@ from fenliu.resources.differences import Difference
 
 
 def line(one: Difference) -> Text:
-    """One difference: "~ agents[a].weight: 5 → 7"."""
+    """One difference: "~ agents[a].weight: 5 → 7"; the same in every language."""
     if one.before is None:
         return Text(f"+ {one.place}{_value(one.after)}", "green")
     if one.after is None:

@@ -87,7 +87,11 @@ class ShopMethods:
                 shop = await self._read(wanted.shop_id, context)
             case _:
                 raise invalid("shop_id", "required")
-        return shop_pb2.LintShopResponse(findings=lint(shop)).SerializeToString()
+        findings = [
+            shop_pb2.LintFinding(rule=one.rule, field=one.field, message=one.message)
+            for one in lint(shop)
+        ]
+        return shop_pb2.LintShopResponse(findings=findings).SerializeToString()
 
     # Agents and groups
 
