@@ -218,7 +218,9 @@ def delete(target: str, *arguments: str, answer: str = "") -> Result:
 def test_a_shop_is_deleted_when_that_is_what_is_wanted_and_comes_back(target: str):
     asked = delete(target, answer="n\n")
     assert asked.exit_code == 1
-    assert asked.stdout.startswith("Delete shop demo (演示店, 2 agents, 1 groups)? [y/N]: n")
+    assert asked.stdout.startswith(
+        "demo 演示店\n  agents: 2, groups: 1\nDelete this shop? [y/N]: n"
+    )
     assert stored(target)["etag"] == "1"
     done = delete(target, answer="y\n")
     assert done.exit_code == 0
@@ -236,9 +238,7 @@ def test_a_shop_in_use_needs_force(target: str):
     said(run("route", "--shop", "demo", "--buyer", "wang", "--target", target))
     refused = delete(target, "--yes")
     assert refused.exit_code == 1
-    assert refused.stderr == (
-        "Error: force: conversations are open or buyers wait (SHOP_IN_USE)\n"
-    )
+    assert refused.stderr == ("Error: force: conversations are open or buyers wait (SHOP_IN_USE)\n")
     done = delete(target, "--yes", "--force", "--json")
     assert json.loads(done.stdout) == {"shop_id": "demo", "change_id": "2"}
 

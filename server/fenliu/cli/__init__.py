@@ -49,7 +49,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     cls=_Commands,
     help=Words(
         "分流：决定店铺的每位买家由哪位客服接待。",
-        "Fenliu (分流): which customer-service agent receives which buyer.",
+        "Fenliu: which customer-service agent receives which buyer.",
     ),
 )
 @click.option(

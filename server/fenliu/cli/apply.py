@@ -96,8 +96,7 @@ def _show(shops: list[shop_pb2.Shop], target: str, as_json: bool) -> None:
     results = []
     for shop, after, before in zip(shops, wanted, with_client(target, work), strict=True):
         if shop.etag and shop.etag != (before.etag if before else ""):
-            at = f"the shop is at {before.etag}" if before else "there is no such shop"
-            raise of_shop(shop.shop_id, f"shop.etag: stale: {at}")
+            raise of_shop(shop.shop_id, _stale(before))
         # A new shop is shown by what it has beside the defaults.
         found = differences(before or resolved(shop_pb2.Shop(shop_id=shop.shop_id)), after)
         results.append((shop.shop_id, before is None, found))
@@ -121,6 +120,15 @@ def _show(shops: list[shop_pb2.Shop], target: str, as_json: bool) -> None:
         else:
             click.echo(words(f"{shop_id}：没有变化", f"{shop_id}: unchanged"))
         print_differences(found)
+
+
+def _stale(stored: shop_pb2.Shop | None) -> str:
+    if stored is None:
+        return words("shop.etag：版本过期：没有这家店铺", "shop.etag: stale: there is no such shop")
+    return words(
+        f"shop.etag：版本过期：现在是 {stored.etag}",
+        f"shop.etag: stale: the shop is at {stored.etag}",
+    )
 
 
 async def _stored(client: FenliuClient, shop_id: str) -> shop_pb2.Shop | None:

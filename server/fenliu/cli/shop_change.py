@@ -14,6 +14,7 @@ from fenliu.cli.options import (
     target_option,
     with_client,
 )
+from fenliu.cli.tables import print_line
 
 
 @command(
@@ -66,15 +67,13 @@ def delete(shop_id: str, force: bool, yes: bool, target: str, actor: str, as_jso
     """Asks and deletes, on condition that the shop is still the one that was shown."""
     document = with_client(target, lambda client: client.get_shop(shop_id))
     if not yes:
-        name = document.display_name or shop_id
         agents, groups = len(document.agents), len(document.groups)
-        click.confirm(
-            words(
-                f"删除店铺 {shop_id}（{name}，{agents} 位客服，{groups} 个分流组）？",
-                f"Delete shop {shop_id} ({name}, {agents} agents, {groups} groups)?",
-            ),
-            abort=True,
+        print_line(f"{shop_id} {document.display_name}".rstrip())
+        print_line(
+            words(f"{agents} 位客服，{groups} 个分流组", f"agents: {agents}, groups: {groups}"),
+            indent=2,
         )
+        click.confirm(words("删除这家店铺？", "Delete this shop?"), abort=True)
     change_id = with_client(
         target,
         lambda client: client.delete_shop(shop_id, etag=document.etag, force=force),

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 # Never first in a line, and never last.
 _CLOSING = "，。；：！？、）】》”’…·,.;:!?)]}"
 _OPENING = "（【《“‘(["
-_WIDE = r"[　-〿㐀-䶿一-鿿豈-﫿＀-￯]"
+_WIDE = r"[\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]"
 _UNIT = re.compile(
     rf"\s+|[{re.escape(_OPENING)}]*(?:{_WIDE}|(?:(?!{_WIDE})\S)+)[{re.escape(_CLOSING)}]*"
 )
