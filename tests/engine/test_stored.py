@@ -407,6 +407,26 @@ def test_chunks_of_older_segments_are_named_up_to_the_first_that_has_the_key(
         assert split_ids(ids if code == NEEDS_CHUNKS else b"") == wanted
 
 
+@pytest.mark.parametrize(("after", "needed"), [(2 * DAY, True), (2 * DAY + 1, False)])
+def test_a_snapshot_needs_no_chunk_in_which_all_has_expired(
+    core: ModuleType, after: int, needed: bool
+) -> None:
+    desk = with_contacts(core, 3000, sticky_window_ms=2 * DAY)
+    desk.order("x", T0, event_id="e")
+    shelf = Shelf(core)
+    shelf.write_copy(desk.engine)
+    reader = shelf.reader()
+    shelf.hand_in(reader, b"".join(shelf.place.head))
+    tick = engine_pb2.Tick(shop_id="s").SerializeToString()
+    weights = shop_pb2.SetWeightsRequest(shop_id="s")
+    weights.weights.add(agent_id="a", weight=9)
+    for kind, body in ((12, tick), (11, weights.SerializeToString())):
+        answer = reader.decide(kind, body, T0 + after)
+        assert answer == desk.engine.decide(kind, body, T0 + after)
+    assert (reader.missing_of("s") != b"") == needed
+    assert shelf.snapshot(reader) == desk.engine.snapshot("s")
+
+
 def test_repeats_are_told_from_what_is_stored(core: ModuleType) -> None:
     desk = with_contacts(core, 3)
     first = desk.route("x", T0 + 1, request_id="q")

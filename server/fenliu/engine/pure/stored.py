@@ -333,8 +333,8 @@ class Shops:
 
     def _manifest(self, data: bytes) -> Manifest:
         try:
-            manifest = wire.decode(Manifest, data)
-        except (wire.MalformedError, wire.NotUtf8Error):
+            manifest = wire.decode_own(Manifest, data)
+        except wire.MalformedError:
             raise ValueError("not a manifest") from None
         if manifest.rules_version != snapshot.RULES_VERSION:
             raise ValueError(f"manifest of rules version {manifest.rules_version}")
