@@ -116,7 +116,8 @@ class Shops:
         partition = self._partition(shop_id)
         shop = partition.loaded.get(shop_id)
         if shop is not None:
-            return shop.learned.missing_chunks(shop.horizon(shop.last_now_ms))
+            missing = shop.learned.missing_chunks(shop.horizon(shop.last_now_ms))
+            return list(dict.fromkeys(missing))
         place = partition.stored[shop_id]
         learned = Generations(self._chunk)
         learned.segments = place.segments
