@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 
 import pytest
 
 from model.cores import all_cores
 
+os.environ["FENLIU_LANG"] = "en"  # Whatever the machine speaks; tests of Chinese say so.
 CORES = {module.CORE: module for module in all_cores()}
 """Found once. FENLIU_REQUIRE_RUST=1, which `make test` sets when cargo is there, raises without Rust."""
 

@@ -117,7 +117,7 @@ def test_apply_reads_every_file_before_the_first_shop(wall: str, tmp_path: Path)
     bad.write_text("shop_id: x\nagent: []\n")
     result = run("apply", good, bad, "--target", wall)
     assert said(result, 1) == ""
-    assert result.stderr == f"Error: {bad}:2: agent is no known key: did you mean agents?\n"
+    assert result.stderr == f"Error: {bad}:2:1: agent is no known key: did you mean agents?\n"
     assert (
         "SHOP_NOT_FOUND" in run("route", "--shop", "never", "--buyer", "b", "--target", wall).stderr
     )

@@ -91,76 +91,76 @@ def test_the_demo_shops_are_read():
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "problem"),
+    ("text", "place", "problem"),
     [
-        ("shop_id: a\nagent: []\n", 2, "agent is no known key: did you mean agents?"),
+        ("shop_id: a\nagent: []\n", "2:1", "agent is no known key: did you mean agents?"),
         (
             "shop_id: a\nsettings:\n  busy_treshold: 4\n",
-            3,
+            "3:3",
             "settings.busy_treshold is no known key: did you mean busy_threshold?",
         ),
         (
             "shop_id: a\nagents:\n- agent_id: x\n  wieght: 3\n",
-            4,
+            "4:3",
             "agents[0].wieght is no known key: did you mean weight?",
         ),
         (
             "shop_id: a\ngroups:\n- {group_id: g, bindings: {zzz: []}}\n",
-            3,
+            "3:28",
             "groups[0].bindings.zzz is no known key:"
             " known are product_ids, intents, order_statuses, page_sources",
         ),
         (
             "shop_id: a\nsettings:\n  selection_mode: WEIGHT\n",
-            3,
+            "3:19",
             "settings.selection_mode is WEIGHT: must be one of WEIGHTED, EVEN",
         ),
         (
             "shop_id: a\ngroups:\n- bindings:\n    order_statuses:\n    - UNPAID\n    - LOST\n",
-            6,
+            "6:7",
             "groups[0].bindings.order_statuses[1] is LOST: must be one of NO_ACTIVE_ORDER, UNPAID,"
             " UNSHIPPED, SHIPPED, COMPLETED, REFUNDING",
         ),
         (
             "shop_id: a\nagents:\n- weight: heavy\n",
-            3,
+            "3:11",
             "agents[0].weight must be a whole number, not heavy",
         ),
         (
             "shop_id: a\nagents:\n- weight: 5000000000\n",
-            3,
+            "3:11",
             "agents[0].weight must be a whole number, not 5000000000",
         ),
         (
             "shop_id: a\nagents: [{weight: 2026-13-45}]\n",
-            2,
+            "2:19",
             "agents[0].weight must be a whole number, not 2026-13-45",
         ),
         (
             "shop_id: a\nsettings: {charge_sticky: 3}\n",
-            2,
+            "2:27",
             "settings.charge_sticky must be true or false, not 3",
         ),
-        ("shop_id: a\nagents: {agent_id: x}\n", 2, "agents must be a list"),
-        ("shop_id: a\nagents:\n- x\n", 3, "agents[0] must be a mapping of keys to values"),
+        ("shop_id: a\nagents: {agent_id: x}\n", "2:9", "agents must be a list"),
+        ("shop_id: a\nagents:\n- x\n", "3:3", "agents[0] must be a mapping of keys to values"),
         (
             "shop_id: a\ngroups:\n- agent_ids: [[x]]\n",
-            3,
+            "3:15",
             "groups[0].agent_ids[0] must be one value",
         ),
-        ("shop_id: [a]\n", 1, "shop_id must be one value"),
-        ("shop_id: a\nshop_id: b\n", 2, "shop_id occurs twice"),
-        ("display_name: x\n", 1, "shop_id is missing"),
-        ("- shop_id: a\n", 1, "a shop must be a mapping of keys to values"),
-        ("shop_id: a\n---\nshop_id: a\n", 3, "shop a is at {path}:1 already"),
-        ("shop_id: a\nagents: ]\n", 2, "not YAML: expected the node content, but found ']'"),
+        ("shop_id: [a]\n", "1:10", "shop_id must be one value"),
+        ("shop_id: a\nshop_id: b\n", "2:1", "shop_id occurs twice"),
+        ("display_name: x\n", "1:1", "shop_id is missing"),
+        ("- shop_id: a\n", "1:1", "a shop must be a mapping of keys to values"),
+        ("shop_id: a\n---\nshop_id: a\n", "3", "shop a is at {path}:1 already"),
+        ("shop_id: a\nagents: ]\n", "2:9", "not YAML: expected the node content, but found ']'"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(file, text: str, line: int, problem: str):
+def test_what_is_wrong_is_named_with_its_line_and_column(file, text: str, place: str, problem: str):
     path = file(text)
     with pytest.raises(ShopFileError) as caught:
         read_shops([path])
-    assert str(caught.value) == f"{path}:{line}: {problem.format(path=path)}"
+    assert str(caught.value) == f"{path}:{place}: {problem.format(path=path)}"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n"])

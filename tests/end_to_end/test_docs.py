@@ -145,6 +145,7 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", ".venv/bin/fenliu serve"),
         ("README.md", "grpcurl -plaintext"),
         ("README.md", "grpcurl -plaintext"),
+        ("managers.md", "fenliu shop"),
         ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu backup"),
         ("operators.md", "fenliu check"),
@@ -216,6 +217,20 @@ def test_the_operators_commands_work_as_written(desk: Path):
         assert re.search(r"tea\s+KO\s+2\s", printed)
 
 
+def test_the_managers_commands_work_as_written(desk: Path):
+    (block,) = blocks(PROJECT / "docs" / "managers.md")
+    address = free_address()
+    data = str(desk / "data")
+    with Serving("serve", "--listen", address, "--data", data) as server:
+        with pasted("fenliu apply demo/shop.yaml", desk, address):
+            pass
+        with pasted(block.text, desk, address) as printed:
+            assert "demo: nothing found" in printed
+            assert printed.count("demo: unchanged") == 2
+            assert "(operator)  created" in printed
+        assert server.terminate() == 0
+
+
 def test_every_make_target_named_is_in_the_makefile():
     targets = set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M))
     code = [text for page in PAGES for text in re.findall(r"`([^`\n]+)`", page.read_text())]
@@ -225,7 +240,9 @@ def test_every_make_target_named_is_in_the_makefile():
 
 
 def test_every_option_named_is_one_of_the_commands():
-    commands = [main, *main.commands.values()]
+    shop = main.commands["shop"]
+    assert isinstance(shop, click.Group)
+    commands = [main, *main.commands.values(), *shop.commands.values()]
     known = {name for command in commands for option in command.params for name in option.opts} | {
         "--help"
     }

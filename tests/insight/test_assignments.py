@@ -171,3 +171,40 @@ def test_an_agents_first_word_is_told_though_nothing_was_decided(scene: Scene):
     assert told(event) == "wang: AGENT a UNSPECIFIED c1"
     assert (event.assignment.decision_id, event.previous_conversation_id) == ("", "")
     assert event.decided_at_ms == scene.now
+
+
+def test_who_waits_in_a_shop_that_is_deleted_is_told_as_cancelled(scene: Scene):
+    scene.opens(["a"], online=[])
+    with watching(scene) as news:
+        scene.route("wang")
+        scene.route("li")
+        scene.call(
+            "ShopService/DeleteShop",
+            shop_pb2.DeleteShopRequest(shop_id=scene.shop_id, force=True),
+            shop_pb2.DeleteShopResponse,
+        )
+        scene.opens(["a"], online=["a"])
+        scene.route("zhang")
+        _, _, *cancelled, assigned = news.events(5)
+    assert [(event.buyer_id, event.HasField("assignment")) for event in cancelled] == [
+        ("wang", False),
+        ("li", False),
+    ]
+    assert all(event.decided_at_ms for event in cancelled)
+    assert told(assigned) == "zhang: AGENT a WEIGHTED c1"
+
+
+def test_conversations_that_end_with_their_shop_are_no_events(scene: Scene):
+    scene.opens(["a"], online=["a"])
+    with watching(scene) as news:
+        scene.route("wang")
+        scene.call(
+            "ShopService/DeleteShop",
+            shop_pb2.DeleteShopRequest(shop_id=scene.shop_id, force=True),
+            shop_pb2.DeleteShopResponse,
+        )
+        scene.opens(["a"], online=["a"])
+        scene.route("wang")
+        first, second = news.events(2)
+    assert (told(first), told(second)) == ("wang: AGENT a WEIGHTED c1", "wang: AGENT a WEIGHTED c2")
+    assert second.previous_conversation_id == ""

@@ -97,13 +97,6 @@ async def test_the_engine_judges_an_update_in_the_names_of_the_request(client: F
     assert (caught.value.reason, caught.value.field) == ("SHOP_NOT_FOUND", "shop.shop_id")
 
 
-async def test_delete_shop_says_that_it_is_not_built(call: Caller):
-    refused = await call.refusal(
-        "ShopService/DeleteShop", shop_pb2.DeleteShopRequest(shop_id="demo")
-    )
-    assert refused.reason == "NOT_BUILT"
-
-
 # --- agents and groups ----------------------------------------------------------------------------
 
 

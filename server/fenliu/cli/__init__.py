@@ -2,12 +2,11 @@
 
 Talks to servers through `fenliu.client`; what needs a server's parts in this process goes through
 `fenliu.app` and `fenliu.offline`. Errors end as one line on standard error: exit 1, or 2 for wrong usage.
+Every text is said in Chinese and in English.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -17,7 +16,10 @@ from fenliu.app import App
 from fenliu.cli.apply import apply
 from fenliu.cli.backup import backup, restore
 from fenliu.cli.check import check
+from fenliu.cli.command import Group, Option
 from fenliu.cli.demo import demo
+from fenliu.cli.errors import one_line_errors
+from fenliu.cli.language import Words
 from fenliu.cli.replay import replay
 from fenliu.cli.route import route
 from fenliu.cli.serve import serve
@@ -27,51 +29,40 @@ from fenliu.cli.watch import watch
 from fenliu.config import ServerConfig
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """The commands; whatever one of them raises becomes one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _one_line_errors():
+        with one_line_errors():
             return super().invoke(ctx)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
-        raise
-    except Exception as error:
-        raise click.ClickException(_one_line(error)) from error
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    text = " ".join(str(error).split())
-    ours = not isinstance(error, (LookupError, TypeError, AttributeError, AssertionError))
-    return text if text and ours else f"internal error: {type(error).__name__}: {text}"
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        with _one_line_errors():
+        with one_line_errors():
             core = App(ServerConfig()).core
         click.echo(f"fenliu {__version__} ({core.name} core)")
         ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    help=Words(
+        "分流：决定店铺的每位买家由哪位客服接待。",
+        "Fenliu: which customer-service agent receives which buyer.",
+    ),
+)
 @click.option(
     "--version",
+    cls=Option,
     is_flag=True,
     expose_value=False,
     is_eager=True,
     callback=_print_version,
-    help="Show the version and which core is loaded.",
+    help=Words("显示版本和已加载的核心。", "Show the version and which core is loaded."),
 )
 def main() -> None:
-    """Fenliu (分流): which customer-service agent receives which buyer."""
+    """Runs one of the commands."""
 
 
 for _command in (

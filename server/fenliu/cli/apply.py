@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from fenliu.cli.command import command, option
 from fenliu.cli.differences import print_differences
-from fenliu.cli.options import json_option, option, print_json, target_option, with_client
+from fenliu.cli.errors import refused_text
+from fenliu.cli.language import words
+from fenliu.cli.options import actor_option, json_option, print_json, target_option, with_client
 from fenliu.cli.shopfile import read_shops
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.offline import resolved
@@ -16,7 +19,12 @@ from fenliu.resources.differences import differences
 from fenliu.v1 import shop_pb2
 
 
-@click.command()
+@command(
+    "apply",
+    zh="按 YAML 文件建立或修改店铺。\n\n先读完所有文件，再应用第一家店铺；同一份再应用一次不会改变什么。",
+    en="Make shops exactly as YAML files say.\n\nAll files are read before the first shop is applied;"
+    " applying the same again changes nothing.",
+)
 @click.argument(
     "files",
     metavar="FILE...",
@@ -25,14 +33,11 @@ from fenliu.v1 import shop_pb2
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
 @target_option
-@option("--actor", default="", help="Who makes the change, for the log.")
-@option("--dry-run", is_flag=True, help="Only show what would change.")
+@actor_option
+@option("--dry-run", is_flag=True, zh="只显示会改什么。", en="Only show what would change.")
 @json_option
 def apply(files: tuple[Path, ...], target: str, actor: str, dry_run: bool, as_json: bool) -> None:
-    """Make shops exactly as YAML files say.
-
-    All files are read before the first shop is applied; applying the same again changes nothing.
-    """
+    """Applies the shops of the files, or shows how they would change."""
     shops = read_shops(files)
     if dry_run:
         _show(shops, target, as_json)
@@ -45,7 +50,7 @@ def apply(files: tuple[Path, ...], target: str, actor: str, dry_run: bool, as_js
                 applied.append(await client.apply_shop(shop))
             except FenliuError as error:
                 if error.reason:
-                    raise click.ClickException(f"shop {shop.shop_id}: {error}") from None
+                    raise of_shop(shop.shop_id, refused_text(error)) from None
                 raise
         return applied
 
@@ -59,8 +64,21 @@ def apply(files: tuple[Path, ...], target: str, actor: str, dry_run: bool, as_js
         )
         return
     for one in applied:
-        verb = "applied" if one.changed else "unchanged"
-        click.echo(f"{one.shop.shop_id}: {verb}, etag {one.shop.etag}")
+        click.echo(applied_line(one))
+
+
+def applied_line(applied: shop_pb2.ApplyShopResponse) -> str:
+    """Whether a shop was changed, and its etag."""
+    shop = applied.shop
+    done = words("已应用", "applied") if applied.changed else words("没有变化", "unchanged")
+    return words(
+        f"{shop.shop_id}：{done}，版本 {shop.etag}", f"{shop.shop_id}: {done}, etag {shop.etag}"
+    )
+
+
+def of_shop(shop_id: str, what: str) -> click.ClickException:
+    """What is wrong with one shop."""
+    return click.ClickException(words(f"店铺 {shop_id}：{what}", f"shop {shop_id}: {what}"))
 
 
 def _show(shops: list[shop_pb2.Shop], target: str, as_json: bool) -> None:
@@ -70,7 +88,7 @@ def _show(shops: list[shop_pb2.Shop], target: str, as_json: bool) -> None:
         try:
             wanted.append(resolved(shop))
         except ValueError as error:
-            raise click.ClickException(f"shop {shop.shop_id}: {error}") from None
+            raise of_shop(shop.shop_id, str(error)) from None
 
     async def work(client: FenliuClient) -> list[shop_pb2.Shop | None]:
         return [await _stored(client, shop.shop_id) for shop in shops]
@@ -78,8 +96,7 @@ def _show(shops: list[shop_pb2.Shop], target: str, as_json: bool) -> None:
     results = []
     for shop, after, before in zip(shops, wanted, with_client(target, work), strict=True):
         if shop.etag and shop.etag != (before.etag if before else ""):
-            at = f"the shop is at {before.etag}" if before else "there is no such shop"
-            raise click.ClickException(f"shop {shop.shop_id}: shop.etag: stale: {at}")
+            raise of_shop(shop.shop_id, _stale(before))
         # A new shop is shown by what it has beside the defaults.
         found = differences(before or resolved(shop_pb2.Shop(shop_id=shop.shop_id)), after)
         results.append((shop.shop_id, before is None, found))
@@ -96,9 +113,22 @@ def _show(shops: list[shop_pb2.Shop], target: str, as_json: bool) -> None:
         )
         return
     for shop_id, new, found in results:
-        verb = "would be new" if new else "would change" if found else "unchanged"
-        click.echo(f"{shop_id}: {verb}")
+        if new:
+            click.echo(words(f"{shop_id}：会新建", f"{shop_id}: would be new"))
+        elif found:
+            click.echo(words(f"{shop_id}：会修改", f"{shop_id}: would change"))
+        else:
+            click.echo(words(f"{shop_id}：没有变化", f"{shop_id}: unchanged"))
         print_differences(found)
+
+
+def _stale(stored: shop_pb2.Shop | None) -> str:
+    if stored is None:
+        return words("shop.etag：版本过期：没有这家店铺", "shop.etag: stale: there is no such shop")
+    return words(
+        f"shop.etag：版本过期：现在是 {stored.etag}",
+        f"shop.etag: stale: the shop is at {stored.etag}",
+    )
 
 
 async def _stored(client: FenliuClient, shop_id: str) -> shop_pb2.Shop | None:

@@ -11,7 +11,8 @@ import click
 
 from fenliu.app import App
 from fenliu.cli import tables
-from fenliu.cli.options import option
+from fenliu.cli.command import command, option
+from fenliu.cli.language import words
 from fenliu.cli.serve import core_option, data_option, listen_option
 from fenliu.cli.shopfile import read_shops
 from fenliu.client import FenliuClient
@@ -24,25 +25,41 @@ from fenliu.v1 import operator_pb2, shop_pb2
 _DEMO_FILES = Path("demo")
 
 
-@click.command()
+@command(
+    "demo",
+    zh="演一遍大促日，看谁接待了哪些买家、为什么，然后继续服务。\n\n这一天是生成的，到此刻为止，经真实的 gRPC"
+    " 送到本进程里的服务器。店铺来自 FILE，否则来自当前目录的 demo/*.yaml，再否则也是生成的。数据目录里已有的"
+    "店铺保留原有记录，新的一天进带编号的副本。",
+    en="Play a sale day, show who received what and why, go on serving.\n\nThe day is made up and ends now;"
+    " it goes through real gRPC to a server in this process. Its shops come from the FILEs, else from"
+    " demo/*.yaml here, else they are made up too. A shop that is in the data directory already keeps its"
+    " traffic: the new day then goes to a numbered copy.",
+)
 @click.argument(
     "files",
     metavar="[FILE...]",
     nargs=-1,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-@option("--buyers", default=150, help="Buyers who come to each shop on the sale day.")
-@option("--seed", default=1, help="Another number, another day.")
+@option(
+    "--buyers",
+    default=150,
+    zh="大促日每家店铺来多少买家。",
+    en="Buyers who come to each shop on the sale day.",
+)
+@option("--seed", default=1, zh="换一个数，换一天。", en="Another number, another day.")
 @option(
     "--features/--no-features",
     default=True,
-    help="Buyers also ask for a human, give up waiting and order; agents hand them on.",
+    zh="买家也会转人工、放弃等候、下单，客服也会转接。",
+    en="Buyers also ask for a human, give up waiting and order; agents hand them on.",
 )
 @option(
     "--once",
     is_flag=True,
     envvar=["FENLIU_ONCE", "ONCE"],
-    help="End after the table instead of going on serving.",
+    zh="显示表格后结束，不继续服务。",
+    en="End after the table instead of going on serving.",
 )
 @listen_option
 @data_option
@@ -57,12 +74,7 @@ def demo(
     data: Path,
     core: CoreChoice,
 ) -> None:
-    """Play a sale day, show who received what and why, go on serving.
-
-    The day is made up and ends now; it goes through real gRPC to a server in this process. Its shops
-    come from the FILEs, else from demo/*.yaml here, else they are made up too. A shop that is in the
-    data directory already keeps its traffic: the new day then goes to a numbered copy.
-    """
+    """Plays the day and serves on."""
     files = files or tuple(sorted(_DEMO_FILES.glob("*.yaml")))
     shops = read_shops(files) if files else example_shops(2, features=features)
     config = ServerConfig(listen=listen, data=data, core=core, clock="trace", reflection=True)
@@ -91,7 +103,8 @@ async def _demo(
             return
         app.follow_wall_clock()
         click.echo(f"listening on {address}")
-        click.echo(f"try: fenliu route --shop {shops[0].shop_id} --buyer wang --target {address}")
+        call = f"fenliu route --shop {shops[0].shop_id} --buyer wang --target {address}"
+        click.echo(words(f"试一试：{call}", f"try: {call}"))
         await asyncio.Event().wait()
     except asyncio.CancelledError:
         pass  # SIGTERM or Ctrl-C: the usual end.
@@ -113,7 +126,7 @@ async def _play_day(
             buyers=buyers,
             features=features,
         )
-        with tables.progress("a sale day", len(traffic.events)) as step:
+        with tables.progress(words("大促日", "a sale day"), len(traffic.events)) as step:
             report: PlayReport = await play(
                 client, traffic, operator_pb2.CLOCK_TRACE, on_event=step
             )
@@ -123,10 +136,14 @@ async def _play_day(
         tables.print_shares(shop, received.get(shop.shop_id, {}), expected)
     tables.print_waiting(received.values())
     tables.print_besides(report)
-    click.echo(
-        "Buyers counts people, the reasons count inquiries. Share is an agent's part of\n"
-        "the new buyers (weighted, spilled); Due is what the weights alone give\n"
-        "those at the desk. The busy get fewer, never none."
+    tables.print_prose(
+        words(
+            "「买家」是人数，各原因是咨询次数。「份额」是该客服在新买家（按权重、转所有组）中所占的部分；"
+            "「应得」是当时在岗者单凭权重应得的部分。繁忙的少接，但不会不接。",
+            "Buyers counts people, the reasons count inquiries. Share is an agent's part of the new buyers"
+            " (weighted, spilled); Due is what the weights alone give those at the desk. The busy get"
+            " fewer, never none.",
+        )
     )
     tables.print_failures(report)
 

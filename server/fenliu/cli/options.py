@@ -1,4 +1,4 @@
-"""What commands share: options with their environment variables, a client, JSON on standard output."""
+"""What commands that call a server share: options, a client, JSON on standard output."""
 
 from __future__ import annotations
 
@@ -12,28 +12,39 @@ import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from fenliu.cli.command import option
+from fenliu.cli.language import words
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.config import DEFAULT_LISTEN
 
 PATIENCE_S = 3.0
 """A server started a moment ago is waited for; one that is not there at all is said soon."""
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
 
-
-def option(name: str, *more: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """A click option `--some-name` that FENLIU_SOME_NAME sets too."""
-    variable = "FENLIU_" + name.removeprefix("--").partition("/")[0].replace("-", "_").upper()
-    settings.setdefault("envvar", variable)
-    settings.setdefault("show_default", not settings.get("is_flag", False))
-    return click.option(name, *more, show_envvar=True, **settings)
-
-
 target_option = option(
-    "--target", default=DEFAULT_LISTEN, metavar="HOST:PORT", help="The server to call."
+    "--target",
+    default=DEFAULT_LISTEN,
+    metavar="HOST:PORT",
+    zh="服务器地址。",
+    en="The server to call.",
 )
-json_option = option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+json_option = option(
+    "--json", "as_json", is_flag=True, zh="改为输出 JSON。", en="Print JSON instead."
+)
+actor_option = option(
+    "--actor",
+    default="",
+    show_default=False,
+    zh="由谁修改，记入历史。",
+    en="Who makes the change, for the history.",
+)
+patience_option = option(
+    "--patience",
+    default=60.0,
+    zh="服务器不在时最多等几秒。",
+    en="Seconds to wait for a server that is away.",
+)
 
 
 def with_client(
@@ -57,7 +68,10 @@ def with_client(
     except FenliuError as error:
         if error.code == grpc.StatusCode.UNAVAILABLE and not error.reason:
             raise click.ClickException(
-                f"no server answers at {target}; `fenliu serve` starts one"
+                words(
+                    f"{target} 上没有服务器；用 `fenliu serve` 启动",
+                    f"no server answers at {target}; `fenliu serve` starts one",
+                )
             ) from None
         raise
 

@@ -4,37 +4,72 @@ from __future__ import annotations
 
 import click
 
-from fenliu.cli.options import (
-    as_dict,
-    json_option,
-    option,
-    print_json,
-    target_option,
-    with_client,
-)
+from fenliu.cli.command import command, option
+from fenliu.cli.language import words
+from fenliu.cli.names import outcome_name, reason_name
+from fenliu.cli.options import as_dict, json_option, print_json, target_option, with_client
 from fenliu.v1 import dispatch_pb2, types_pb2
 
 _STATUS = "ORDER_STATUS_"
 _STATUSES = [name.removeprefix(_STATUS) for name in types_pb2.OrderStatus.keys()[1:]]
 
 
-@click.command()
-@option("--shop", required=True, help="Shop id.")
-@option("--buyer", required=True, help="Buyer id.")
-@option("--request-id", default="", help="A repeat within 24 h gets the same answer.")
+@command(
+    "route",
+    zh="发出一次咨询，显示由谁接待、为什么。",
+    en="Send one inquiry and print who receives the buyer, and why.",
+)
+@option("--shop", required=True, zh="店铺编号。", en="Shop id.")
+@option("--buyer", required=True, zh="买家编号。", en="Buyer id.")
+@option(
+    "--request-id",
+    default="",
+    show_default=False,
+    zh="24 小时内重复同一编号，得到同一回答。",
+    en="A repeat within 24 h gets the same answer.",
+)
 @option(
     "--order-status",
     type=click.Choice(_STATUSES, case_sensitive=False),
-    help="Where the buyer's newest order stands.",
+    zh="买家最近一笔订单的状态。",
+    en="Where the buyer's newest order stands.",
 )
-@option("--product", default="", help="Product id.")
-@option("--intent", default="", help="What the buyer wants.")
-@option("--page-source", default="", help="Where the buyer came from.")
-@option("--dedicated", default="", help="The dedicated agent's id.")
-@option("--priority", default=0, help="0..9; higher leaves the queue earlier.")
-@option("--handoff", is_flag=True, help="The buyer asks for a human.")
-@option("--exclude", multiple=True, help="An agent not to take; may be repeated.")
-@option("--now-ms", type=int, help="Recorded time, for a server on the trace clock.")
+@option("--product", default="", show_default=False, zh="商品编号。", en="Product id.")
+@option("--intent", default="", show_default=False, zh="买家的意图。", en="What the buyer wants.")
+@option(
+    "--page-source",
+    default="",
+    show_default=False,
+    zh="买家从哪个页面来。",
+    en="Where the buyer came from.",
+)
+@option(
+    "--dedicated",
+    default="",
+    show_default=False,
+    zh="专属客服的编号。",
+    en="The dedicated agent's id.",
+)
+@option(
+    "--priority",
+    default=0,
+    zh="0..9；高者先离开队列。",
+    en="0..9; higher leaves the queue earlier.",
+)
+@option("--handoff", is_flag=True, zh="买家要转人工。", en="The buyer asks for a human.")
+@option(
+    "--exclude",
+    multiple=True,
+    show_default=False,
+    zh="不要这位客服；可重复。",
+    en="An agent not to take; may be repeated.",
+)
+@option(
+    "--now-ms",
+    type=int,
+    zh="记录中的时间（毫秒），用于 trace 时钟的服务器。",
+    en="Recorded time in ms, for a server on the trace clock.",
+)
 @target_option
 @json_option
 def route(
@@ -53,7 +88,7 @@ def route(
     target: str,
     as_json: bool,
 ) -> None:
-    """Send one inquiry and print who receives the buyer, and why."""
+    """Sends the inquiry and prints the answer."""
     request = dispatch_pb2.RouteRequest(
         shop_id=shop,
         buyer_id=buyer,
@@ -71,17 +106,18 @@ def route(
     if as_json:
         print_json(as_dict(response))
         return
-    outcome = types_pb2.Outcome.Name(response.outcome).removeprefix("OUTCOME_")
-    reason = types_pb2.Reason.Name(response.reason).removeprefix("REASON_")
     details = [
         f"{name} {value}"
         for name, value in (
-            ("group", response.group_id),
-            ("conversation", response.conversation_id),
-            ("decision", response.decision_id),
-            ("queue position", response.queue_position),
+            (words("组", "group"), response.group_id),
+            (words("会话", "conversation"), response.conversation_id),
+            (words("决定", "decision"), response.decision_id),
+            (words("排队第", "queue position"), response.queue_position),
         )
         if value
     ]
-    click.echo(" ".join(word for word in (outcome, response.agent_id) if word) + f": {reason}")
-    click.echo(", ".join(details))
+    outcome = f"{outcome_name(response.outcome)} {response.agent_id}".rstrip()
+    reason = types_pb2.Reason.Name(response.reason).removeprefix("REASON_")
+    why = reason_name(response.reason)
+    click.echo(words(f"{outcome}：{why}（{reason}）", f"{outcome}: {reason}"))
+    click.echo(words("，", ", ").join(details))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fenliu import app
-from fenliu.cli.options import option
+from fenliu.cli.command import command, option
 from fenliu.cli.size import Size
 from fenliu.config import (
     DEFAULT_DATA,
@@ -23,23 +23,31 @@ listen_option = option(
     "--listen",
     default=DEFAULT_LISTEN,
     metavar="HOST:PORT",
-    help="Where to listen; port 0: any free one.",
+    zh="监听地址；端口 0 表示任选一个空闲的。",
+    en="Where to listen; port 0: any free one.",
 )
 data_option = option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     default=DEFAULT_DATA,
-    help="The data directory; made when absent.",
+    zh="数据目录；没有则建立。",
+    en="The data directory; made when absent.",
 )
 core_option = option(
     "--core",
     type=click.Choice(["auto", "rust", "python"]),
     default="auto",
-    help="Which core decides; auto: Rust if it loads.",
+    zh="由哪个核心决定；auto：能加载就用 Rust。",
+    en="Which core decides; auto: Rust if it loads.",
 )
 
 
-@click.command()
+@command(
+    "serve",
+    zh="运行服务器，直到 SIGTERM 或 Ctrl-C。\n\n就绪时输出一行 `listening on HOST:PORT`。",
+    en="Run the server until SIGTERM or Ctrl-C.\n\nPrints one line, `listening on HOST:PORT`, when it is"
+    " ready.",
+)
 @listen_option
 @data_option
 @core_option
@@ -47,23 +55,72 @@ core_option = option(
     "--clock",
     type=click.Choice(["wall", "trace"]),
     default="wall",
-    help="trace: callers give the time, to replay recorded days (loopback only).",
+    zh="trace：时间由调用方给出，用于重放记录的一天（仅限本机）。",
+    en="trace: callers give the time, to replay recorded days (loopback only).",
 )
 @option(
     "--durability",
     type=click.Choice(["full", "relaxed"]),
     default="full",
-    help="relaxed: a power cut may lose the last answers.",
+    zh="relaxed：断电时可能丢失最后几个回答。",
+    en="relaxed: a power cut may lose the last answers.",
 )
-@option("--reflection", is_flag=True, help="Offer gRPC reflection, as grpcurl wants it.")
-@option("--partitions", default=64, help="Partitions of a new data directory.")
-@option("--memory-limit", type=Size(), default="0", help="Resident memory to stay below; 0: none.")
-@option("--snapshot-after", type=Size(), default="16MiB", help="Log that a restart may read.")
-@option("--retention-days", default=90, help="How long the log is kept; 0: for ever.")
-@option("--lease-ms", default=30_000, help="Silence after which presence sessions end.")
-@option("--heartbeat-ms", default=15_000, help="Heartbeat asked of presence sessions.")
-@option("--slow-reader-ms", default=60_000, help="Without reading: ends a watcher's stream.")
-@option("--grace-ms", default=5_000, help="Time for running calls at the end.")
+@option(
+    "--reflection",
+    is_flag=True,
+    zh="提供 gRPC 反射，供 grpcurl 等使用。",
+    en="Offer gRPC reflection, as grpcurl wants it.",
+)
+@option(
+    "--partitions",
+    default=64,
+    zh="新数据目录的分区数。",
+    en="Partitions of a new data directory.",
+)
+@option(
+    "--memory-limit",
+    type=Size(),
+    default="0",
+    zh="常驻内存的上限，如 2GiB；用不到的状态留在磁盘上。0：不限。",
+    en="Resident memory to stay below, as 2GiB; state not in use stays on disk. 0: no limit.",
+)
+@option(
+    "--snapshot-after",
+    type=Size(),
+    default="16MiB",
+    zh="日志每增长这么多就写快照，重启时最多读这么多。",
+    en="Log after which snapshots are made; about what a restart has to read.",
+)
+@option(
+    "--retention-days",
+    default=90,
+    zh="记录保留的天数；0：永久。",
+    en="Days for which the log is kept; 0: for ever.",
+)
+@option(
+    "--lease-ms",
+    default=30_000,
+    zh="在线会话静默多久后结束（毫秒）。",
+    en="Silence in ms after which presence sessions end.",
+)
+@option(
+    "--heartbeat-ms",
+    default=15_000,
+    zh="要求在线会话的心跳间隔（毫秒）。",
+    en="Heartbeat in ms asked of presence sessions.",
+)
+@option(
+    "--slow-reader-ms",
+    default=60_000,
+    zh="监听者多久不读就断开（毫秒）。",
+    en="So long without reading ends a watcher's stream, in ms.",
+)
+@option(
+    "--grace-ms",
+    default=5_000,
+    zh="停止时留给进行中调用的时间（毫秒）。",
+    en="Time in ms for running calls at the end.",
+)
 def serve(
     listen: str,
     data: Path,
@@ -80,10 +137,7 @@ def serve(
     slow_reader_ms: int,
     grace_ms: int,
 ) -> None:
-    """Run the server until SIGTERM or Ctrl-C.
-
-    Prints one line, `listening on HOST:PORT`, when it is ready.
-    """
+    """Runs the server."""
     config = ServerConfig(
         listen=listen,
         data=data,

@@ -16,19 +16,20 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from fenliu.cli.language import Words, words
 from fenliu.v1 import shop_pb2
 
 _NULL = "tag:yaml.org,2002:null"
 _KIND = {
-    FieldDescriptor.CPPTYPE_INT32: "a whole number",
-    FieldDescriptor.CPPTYPE_INT64: "a whole number",
-    FieldDescriptor.CPPTYPE_BOOL: "true or false",
-    FieldDescriptor.CPPTYPE_STRING: "text",
+    FieldDescriptor.CPPTYPE_INT32: Words("整数", "a whole number"),
+    FieldDescriptor.CPPTYPE_INT64: Words("整数", "a whole number"),
+    FieldDescriptor.CPPTYPE_BOOL: Words("true 或 false", "true or false"),
+    FieldDescriptor.CPPTYPE_STRING: Words("文字", "text"),
 }
 
 
 class ShopFileError(ValueError):
-    """A shop file that cannot be read; the text names file, line and key."""
+    """A shop file that cannot be read; the text names file, line, column and key."""
 
 
 def read_shops(paths: Iterable[Path]) -> list[shop_pb2.Shop]:
@@ -40,24 +41,37 @@ def read_shops(paths: Iterable[Path]) -> list[shop_pb2.Shop]:
     shops: list[shop_pb2.Shop] = []
     where: dict[str, str] = {}
     for path in paths:
-        for line, shop in _read_file(path):
+        for line, shop in shops_in(_text(path), str(path)):
             place = f"{path}:{line}"
             before = where.setdefault(shop.shop_id, place)
             if before != place:
-                raise ShopFileError(f"{place}: shop {shop.shop_id} is at {before} already")
+                raise ShopFileError(
+                    words(
+                        f"{place}：店铺 {shop.shop_id} 已出现在 {before}",
+                        f"{place}: shop {shop.shop_id} is at {before} already",
+                    )
+                )
             shops.append(shop)
     return shops
 
 
-def _read_file(path: Path) -> list[tuple[int, shop_pb2.Shop]]:
-    shops: list[tuple[int, shop_pb2.Shop]] = []
+def _text(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ShopFileError(f"{path}: not UTF-8") from None
+        raise ShopFileError(words(f"{path}：不是 UTF-8", f"{path}: not UTF-8")) from None
+
+
+def shops_in(text: str, name: str) -> list[tuple[int, shop_pb2.Shop]]:
+    """The shops of a text, each with its line; `name` is what the text is called in errors.
+
+    Raises ShopFileError.
+    """
+    shops: list[tuple[int, shop_pb2.Shop]] = []
+    not_yaml = words("不是合法的 YAML", "not YAML")
     try:
         loader = yaml.SafeLoader(text)
-        reader = _Reader(path, loader)
+        reader = _Reader(name, loader)
         while loader.check_node():
             node = loader.get_node()
             if node is None or node.tag == _NULL:
@@ -65,41 +79,54 @@ def _read_file(path: Path) -> list[tuple[int, shop_pb2.Shop]]:
             shop = shop_pb2.Shop()
             reader.fill(shop, node, "")
             if not shop.shop_id:
-                raise reader.error(node, "shop_id", "is missing")
+                raise reader.error(node, "shop_id", words("缺失", "is missing"))
             shops.append((node.start_mark.line + 1, shop))
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ShopFileError(f"{path}:{line}: not YAML: {error.problem}") from None
+        raise ShopFileError(
+            f"{_at(name, error.problem_mark)}: {not_yaml}: {error.problem}"
+        ) from None
     except yaml.YAMLError as error:
-        raise ShopFileError(f"{path}: not YAML: {error}") from None
+        raise ShopFileError(f"{name}: {not_yaml}: {error}") from None
     if not shops:
-        raise ShopFileError(f"{path}: no shop in it")
+        raise ShopFileError(words(f"{name}：里面没有店铺", f"{name}: no shop in it"))
     return shops
+
+
+def _at(name: str, mark: yaml.Mark | None) -> str:
+    return f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else f"{name}:1"
 
 
 class _Reader:
     """Maps YAML nodes to messages, keeping to where they stand in the file."""
 
-    def __init__(self, path: Path, loader: yaml.SafeLoader) -> None:
-        self._path = path
+    def __init__(self, name: str, loader: yaml.SafeLoader) -> None:
+        self._name = name
         self._loader = loader
 
     def error(self, node: yaml.Node, place: str, problem: str) -> ShopFileError:
-        return ShopFileError(f"{self._path}:{node.start_mark.line + 1}: {place} {problem}")
+        return ShopFileError(f"{_at(self._name, node.start_mark)}: {place} {problem}")
 
     def fill(self, message: Message, node: yaml.Node, place: str) -> None:
         """Sets the message's fields from a mapping; `place` is the mapping's own, "" at the top."""
         if not isinstance(node, yaml.MappingNode):
-            raise self.error(node, place or "a shop", "must be a mapping of keys to values")
+            raise self.error(
+                node,
+                place or words("店铺", "a shop"),
+                words("必须是键与值的映射", "must be a mapping of keys to values"),
+            )
         fields: Mapping[str, Any] = message.DESCRIPTOR.fields_by_name
         seen: set[str] = set()
         for key_node, value in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             here = f"{place}.{key}" if place else key
             if key not in fields:
-                raise self.error(key_node, here, "is no known key" + _nearest(key, fields))
+                raise self.error(
+                    key_node,
+                    here,
+                    words("不是已知的键", "is no known key") + _nearest(key, fields),
+                )
             if key in seen:
-                raise self.error(key_node, here, "occurs twice")
+                raise self.error(key_node, here, words("出现了两次", "occurs twice"))
             seen.add(key)
             if value.tag != _NULL:  # `key:` without a value is as good as absent.
                 self._set(message, fields[key], value, here)
@@ -114,7 +141,7 @@ class _Reader:
                 message.MergeFrom(self._scalar(message, field, node, place))
             return
         if not isinstance(node, yaml.SequenceNode):
-            raise self.error(node, place, "must be a list")
+            raise self.error(node, place, words("必须是列表", "must be a list"))
         values = getattr(message, field.name)
         for index, item in enumerate(node.value):
             if field.message_type is not None:
@@ -128,7 +155,7 @@ class _Reader:
     ) -> Message:
         """A message with this one field set."""
         if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL:
-            raise self.error(node, place, "must be one value")
+            raise self.error(node, place, words("必须是单个值", "must be one value"))
         one = type(message)()
         try:
             if field.enum_type is not None:
@@ -142,7 +169,11 @@ class _Reader:
             raise
         except (json_format.ParseError, ValueError):
             kind = _KIND[field.cpp_type]
-            raise self.error(node, place, f"must be {kind}, not {node.value}") from None
+            raise self.error(
+                node,
+                place,
+                words(f"必须是{kind}，而不是 {node.value}", f"must be {kind}, not {node.value}"),
+            ) from None
         return one
 
     def _enum(self, enum: EnumDescriptor, node: yaml.ScalarNode, place: str) -> str:
@@ -151,7 +182,14 @@ class _Reader:
         name = str(node.value).removeprefix(prefix)
         if name not in names:
             known = ", ".join(known for known in names if known != "UNSPECIFIED")
-            raise self.error(node, place, f"is {node.value}: must be one of {known}")
+            raise self.error(
+                node,
+                place,
+                words(
+                    f"是 {node.value}：必须是 {known} 之一",
+                    f"is {node.value}: must be one of {known}",
+                ),
+            )
         return prefix + name
 
 
@@ -159,7 +197,10 @@ def _nearest(key: str, known: Iterable[str]) -> str:
     """The nearest known key, or all when none is near."""
     known = list(known)
     near = difflib.get_close_matches(key, known, n=1)
-    return f": did you mean {near[0]}?" if near else f": known are {', '.join(known)}"
+    if near:
+        return words(f"：是不是 {near[0]}？", f": did you mean {near[0]}?")
+    listed = ", ".join(known)
+    return words(f"：已知的有 {listed}", f": known are {listed}")
 
 
 def shop_text(shop: shop_pb2.Shop) -> str:

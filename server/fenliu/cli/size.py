@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from fenliu.cli.language import words
+
 _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -20,5 +22,12 @@ class Size(click.ParamType):
             return value
         found = re.fullmatch(r"(\d+)\s*(|KIB|MIB|GIB)", str(value).strip().upper())
         if found is None:
-            self.fail(f"{value!r} is no size; write for example 512MiB or 2GiB", param, ctx)
+            self.fail(
+                words(
+                    zh=f"{value!r} 不是大小；请写 512MiB 或 2GiB 这样的值",
+                    en=f"{value!r} is no size; write for example 512MiB or 2GiB",
+                ),
+                param,
+                ctx,
+            )
         return int(found[1]) * _UNITS[found[2]]

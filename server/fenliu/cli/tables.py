@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 
+import click
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from fenliu.cli.errors import refused_text
+from fenliu.cli.language import words
+from fenliu.cli.names import reason_name
+from fenliu.cli.wrapping import wrap
 from fenliu.traffic.player import PlayReport
 from fenliu.traffic.shares import DEFAULT_WEIGHT, Reception
 from fenliu.v1 import shop_pb2, types_pb2
 
 _FAILURES_SHOWN = 3
-
-
-_SHORT = {"open conversation": "open", "recent contact": "recent", "transfer": "handed"}
-
-
-def reason_name(reason: types_pb2.Reason) -> str:
-    """REASON_STILL_WAITING as "still waiting"; those that most tables have are cut short."""
-    name = types_pb2.Reason.Name(reason).removeprefix("REASON_").replace("_", " ").lower()
-    return _SHORT.get(name, name)
 
 
 def slim_table(title: str) -> Table:
@@ -52,10 +50,15 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 def print_agents(shops: Mapping[str, Mapping[str, Reception]]) -> None:
     """A row for each agent: buyers received, and decisions by reason."""
     reasons = _reasons(agents for agents in shops.values())
-    table = slim_table("Received counts buyers; the reasons count inquiries.")
-    table.add_column("Shop", overflow="fold")
-    table.add_column("Agent", overflow="fold")
-    table.add_column("Received", justify="right")
+    table = slim_table(
+        words(
+            "「接待」是买家人数，各原因是咨询次数。",
+            "Received counts buyers; the reasons count inquiries.",
+        )
+    )
+    table.add_column(words("店铺", "Shop"), overflow="fold")
+    table.add_column(words("客服", "Agent"), overflow="fold")
+    table.add_column(words("接待", "Received"), justify="right")
     for reason in reasons:
         table.add_column(reason_name(reason), justify="right")
     for shop_id, agents in shops.items():
@@ -77,8 +80,14 @@ def print_shares(
     reasons = _reasons([agents], shop.settings.robot_id)
     title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
     table = slim_table(escape(title))
-    table.add_column("Agent", overflow="fold")
-    for header in ("Weight", "Buyers", "Share", "Due", *map(reason_name, reasons)):
+    table.add_column(words("客服", "Agent"), overflow="fold")
+    headers = (
+        words("权重", "Weight"),
+        words("买家", "Buyers"),
+        words("份额", "Share"),
+        words("应得", "Due"),
+    )
+    for header in (*headers, *map(reason_name, reasons)):
         table.add_column(header, justify="right")
     new = sum(reception.new_buyers for reception in agents.values())
     due = sum(expected.values())
@@ -95,7 +104,13 @@ def print_shares(
     Console().print(table)
     robot = agents.get(shop.settings.robot_id) if shop.settings.robot_id else None
     if robot is not None:
-        _print_line(f"The robot had {len(robot.buyers)} buyers ({_listed(robot.reasons)}).")
+        buyers, why = len(robot.buyers), _listed(robot.reasons)
+        print_prose(
+            words(
+                f"机器人接待了 {buyers} 位买家（{why}）。",
+                f"The robot had {buyers} buyers ({why}).",
+            )
+        )
         Console().print()
 
 
@@ -105,38 +120,64 @@ def print_waiting(shops: Iterable[Mapping[str, Reception]]) -> None:
     for agents in shops:
         waiting += agents[""].reasons if "" in agents else Counter()
     if waiting:
-        _print_line(f"Asked to wait: {waiting.total()} inquiries ({_listed(waiting)}).")
+        total, why = waiting.total(), _listed(waiting)
+        print_prose(
+            words(f"等候：{total} 次咨询（{why}）。", f"Asked to wait: {total} inquiries ({why}).")
+        )
 
 
 def print_besides(report: PlayReport) -> None:
     """One line on what else happened, when something did."""
     counts = (
-        (report.transfers, "handed on"),
-        (report.cancelled, "gave up waiting"),
-        (report.orders, "order events"),
-        (report.replies_without_conversation, "replies found nobody"),
+        (report.transfers, words("次转接", "handed on")),
+        (report.cancelled, words("次放弃等候", "gave up waiting")),
+        (report.orders, words("条订单事件", "order events")),
+        (report.replies_without_conversation, words("条回复无人接待", "replies found nobody")),
     )
     if any(count for count, _ in counts):
-        _print_line(", ".join(f"{count} {what}" for count, what in counts if count) + ".")
+        told = words("，", ", ").join(f"{count} {what}" for count, what in counts if count)
+        print_prose(told + words("。", "."))
 
 
 def print_failures(report: PlayReport) -> None:
     """On standard error: what was refused."""
-    console = Console(stderr=True, highlight=False)
-    if report.failures:
-        console.print(f"{len(report.failures)} events refused, the first ones:")
-        for failure in report.failures[:_FAILURES_SHOWN]:
-            text = f"  shop {failure.shop_id}, message {failure.message_id}: {failure.error}"
-            console.print(text, markup=False)
+    count = len(report.failures)
+    if not count:
+        return
+    console = Console(stderr=True)
+    print_prose(
+        words(f"{count} 个事件被拒绝，前几个：", f"{count} events refused, the first ones:"),
+        console,
+    )
+    for failure in report.failures[:_FAILURES_SHOWN]:
+        shop, message, why = failure.shop_id, failure.message_id, refused_text(failure.error)
+        line = words(
+            f"店铺 {shop}，消息 {message}：{why}", f"shop {shop}, message {message}: {why}"
+        )
+        print_prose(line, console, indent=2)
 
 
-def _print_line(text: str) -> None:
-    """A line of prose, wrapped to the width."""
-    Console(highlight=False).print(text, markup=False)
+def print_prose(
+    text: str, console: Console | None = None, *, indent: int = 0, style: str = ""
+) -> None:
+    """A paragraph, wrapped to the width; on standard output unless a console is given."""
+    console = console or Console()
+    for line in wrap(text, console.width - indent):
+        console.print(Text(" " * indent + line, style), highlight=False, soft_wrap=True)
+
+
+def print_line(text: str, *, indent: int = 0) -> None:
+    """What other programs read as one line; on a terminal, or with COLUMNS, it is wrapped."""
+    if Console().is_terminal or "COLUMNS" in os.environ:
+        print_prose(text, indent=indent)
+    else:
+        click.echo(" " * indent + text)
 
 
 def _listed(reasons: Counter[types_pb2.Reason]) -> str:
-    return ", ".join(f"{reason_name(reason)} {reasons[reason]}" for reason in sorted(reasons))
+    return words("，", ", ").join(
+        f"{reason_name(reason)} {reasons[reason]}" for reason in sorted(reasons)
+    )
 
 
 def _reasons(

@@ -294,6 +294,20 @@ class FenliuClient:
                 return shops
             request.page_token = page.next_page_token
 
+    async def delete_shop(
+        self, shop_id: str, *, etag: str = "", force: bool = False, now_ms: int | None = None
+    ) -> str:
+        """Deletes a shop; gives the change's id in its history, with which it can be undone.
+
+        With `etag` only that version. Without `force` a shop with open conversations or waiting
+        buyers is refused (SHOP_IN_USE).
+        """
+        request = shop_pb2.DeleteShopRequest(shop_id=shop_id, etag=etag, force=force)
+        response = await self._unary(
+            _SHOP + "DeleteShop", request, shop_pb2.DeleteShopResponse, now_ms
+        )
+        return response.etag
+
     async def set_weights(
         self, request: shop_pb2.SetWeightsRequest, *, now_ms: int | None = None
     ) -> shop_pb2.SetWeightsResponse:

@@ -4,8 +4,9 @@ Pure: knows no journal, no position but a fact's place in its entry, and no rule
 
 An event is: a decision that gave the buyer somebody or somewhere to wait, also one that no caller asked
 for (out of the queue or the pool, after a timeout); an agent's first word to a buyer, which opens a
-conversation without a decision; a waiting inquiry that was cancelled. No events are: a decision that left
-everything as it was (the open conversation goes on, the buyer waits on), and a conversation's end.
+conversation without a decision; a waiting inquiry that was cancelled, by the buyer or with the shop. No
+events are: a decision that left everything as it was (the open conversation goes on, the buyer waits on),
+and a conversation's end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2, types_pb2
 
 _LEFT_AS_IT_WAS = frozenset({types_pb2.REASON_OPEN_CONVERSATION, types_pb2.REASON_STILL_WAITING})
-_ENDED_BY_ITSELF = frozenset({engine_pb2.CLOSE_CAUSE_IDLE, engine_pb2.CLOSE_CAUSE_REQUEST})
+_ENDED_BY_ITSELF = frozenset(
+    {
+        engine_pb2.CLOSE_CAUSE_IDLE,
+        engine_pb2.CLOSE_CAUSE_REQUEST,
+        engine_pb2.CLOSE_CAUSE_SHOP_DELETED,
+    }
+)
 
 
 def command_of(entry: engine_pb2.Entry) -> Any:
@@ -48,7 +55,8 @@ def events(entry: engine_pb2.Entry) -> Iterator[tuple[int, dispatch_pb2.WatchAss
             case "message_noted":
                 event = _first_word(fact.message_noted, moved_from)
             case "waiting_cancelled":
-                event = dispatch_pb2.WatchAssignmentsResponse()
+                cancelled = fact.waiting_cancelled
+                event = dispatch_pb2.WatchAssignmentsResponse(buyer_id=cancelled.buyer_id)
         if event is not None:
             event.shop_id = command.shop_id
             event.buyer_id = event.buyer_id or named_buyer

@@ -1,7 +1,8 @@
 """Who changed a shop, when, from what to what: read from the journal, off the event loop.
 
 Remembers only where in the logs changes are, looking through each log once; documents are read again
-when asked for. Knows no rule: a change is a `ShopApplied` or a `WeightsSet`, named by the etag after it.
+when asked for. Knows no rule: a change is a `ShopApplied`, a `WeightsSet` or a `ShopDeleted`, named by the
+etag after it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class _Place:
 
     seq: int
     change_id: str
-    whole: bool  # It has the whole document; else only what changed.
+    whole: bool  # It says all that there is after it; else only what changed.
 
 
 @dataclass(slots=True)
@@ -129,21 +130,23 @@ class AuditLog:
         first = max(start - 2, 0)
         while first > 0 and not places[first].whole:
             first -= 1
-        before: list[shop_pb2.Shop] = []  # how the changes before left the shop, the last two
+        before_last: shop_pb2.Shop | None = None
+        last: shop_pb2.Shop | None = (
+            None  # how the change before left the shop; None: there is none
+        )
         for at, (entry, fact) in enumerate(self._logged(shop_id, places[first:end]), first):
-            whole = fact.HasField("shop_applied")
-            after = fact.shop_applied.shop if whole else _weighted(before[-1], fact.weights_set)
+            after = _after(last, fact)
             if at >= start:
-                undoes = whole and len(before) > 1 and _same(after, before[-2])
+                undoes = places[at].whole and after is not None and _same(after, before_last)
                 yield shop_pb2.AuditEntry(
-                    change_id=after.etag,
+                    change_id=places[at].change_id,
                     changed_at_ms=entry.now_ms,
                     actor=entry.actor,
-                    before=before[-1] if before else None,
+                    before=last,
                     after=after,
-                    undoes_change_id=before[-1].etag if undoes else "",
+                    undoes_change_id=places[at - 1].change_id if undoes else "",
                 )
-            before = [*before[-1:], after]
+            before_last, last = last, after
 
     def _logged(
         self, shop_id: str, places: list[_Place]
@@ -171,14 +174,25 @@ def _find(places: list[_Place], change_id: str) -> int | None:
 
 
 def _changed(fact: engine_pb2.Fact) -> tuple[str, bool] | None:
-    """The id of the change that a fact is, and whether it has the whole document."""
+    """The id of the change that a fact is, and whether it says all that there is after it."""
     match fact.WhichOneof("fact"):
         case "shop_applied":
             return fact.shop_applied.shop.etag, True
         case "weights_set":
             return fact.weights_set.etag, False
+        case "shop_deleted":
+            return fact.shop_deleted.etag, True
         case _:
             return None
+
+
+def _after(before: shop_pb2.Shop | None, fact: engine_pb2.Fact) -> shop_pb2.Shop | None:
+    """The shop as a change left it; None: deleted."""
+    if fact.HasField("shop_applied"):
+        return fact.shop_applied.shop
+    if before is not None and fact.HasField("weights_set"):
+        return _weighted(before, fact.weights_set)
+    return None
 
 
 def _weighted(before: shop_pb2.Shop, change: engine_pb2.WeightsSet) -> shop_pb2.Shop:
@@ -191,7 +205,9 @@ def _weighted(before: shop_pb2.Shop, change: engine_pb2.WeightsSet) -> shop_pb2.
     return after
 
 
-def _same(one: shop_pb2.Shop, other: shop_pb2.Shop) -> bool:
+def _same(one: shop_pb2.Shop, other: shop_pb2.Shop | None) -> bool:
+    if other is None:
+        return False
     copy = shop_pb2.Shop()
     copy.CopyFrom(other)
     copy.etag = one.etag

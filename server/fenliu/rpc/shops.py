@@ -1,4 +1,4 @@
-"""ShopService beyond whole documents: its parts, masks, history, undo and lint.
+"""ShopService beyond whole documents: their parts, masks, history, undo and lint.
 
 Each change reads the stored document, edits it and applies it on condition that nobody else did
 meanwhile. What is valid and who may do it is the engine's word; its refusals are given the names that
@@ -87,7 +87,11 @@ class ShopMethods:
                 shop = await self._read(wanted.shop_id, context)
             case _:
                 raise invalid("shop_id", "required")
-        return shop_pb2.LintShopResponse(findings=lint(shop)).SerializeToString()
+        findings = [
+            shop_pb2.LintFinding(rule=one.rule, field=one.field, message=one.message)
+            for one in lint(shop)
+        ]
+        return shop_pb2.LintShopResponse(findings=findings).SerializeToString()
 
     # Agents and groups
 
@@ -179,7 +183,11 @@ class ShopMethods:
         """ListAuditEntries."""
         wanted = _decoded(shop_pb2.ListAuditEntriesRequest, request)
         size = _page_size(wanted)
-        await self._read(wanted.shop_id, context)
+        try:
+            await self._read(wanted.shop_id, context)
+        except Refusal as refused:
+            if not await self._deletion(wanted.shop_id, refused):
+                raise
         try:
             entries, token = await self._audit.page(wanted.shop_id, wanted.page_token, size)
         except KeyError:
@@ -193,7 +201,13 @@ class ShopMethods:
         wanted = _decoded(shop_pb2.UndoChangeRequest, request)
         if not wanted.change_id:
             raise invalid("change_id", "required")
-        shop = await self._read(wanted.shop_id, context)
+        try:
+            shop = await self._read(wanted.shop_id, context)
+        except Refusal as refused:
+            deletion = await self._deletion(wanted.shop_id, refused)
+            if not deletion:
+                raise
+            shop = shop_pb2.Shop(etag=deletion)
         _check_etag(wanted.etag, shop)
         found = await self._audit.change(wanted.shop_id, wanted.change_id)
         if found is None:
@@ -213,12 +227,21 @@ class ShopMethods:
             raise _not_undoable("it created the shop: there is nothing before it")
         document = without_etag(change.before)
         # Whoever changes the shop between here and there wins: the undo would not be what was asked.
-        document.etag = change.change_id
+        # A deleted shop has no etag to hold on to.
+        if change.HasField("after"):
+            document.etag = change.change_id
         answer = await self._apply(document, context)
         if _reason(answer) == "STALE_ETAG":
             raise _not_undoable("changed since, just now")
         applied = _shop_of(answer, "", {})
         return shop_pb2.UndoChangeResponse(shop=applied).SerializeToString()
+
+    async def _deletion(self, shop_id: str, refused: Refusal) -> str:
+        """The change that deleted the shop which could not be read; "": there never was one."""
+        if _reason(refused) != "SHOP_NOT_FOUND":
+            return ""
+        entries, _ = await self._audit.page(shop_id, "", 1)
+        return entries[0].change_id if entries else ""
 
     # Reading and applying
 

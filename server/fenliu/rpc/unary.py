@@ -17,8 +17,16 @@ COMMANDS = {
     "/fenliu.v1.PresenceService/SetPresence": CommandKind.SET_PRESENCE,
     "/fenliu.v1.ShopService/ApplyShop": CommandKind.APPLY_SHOP,
     "/fenliu.v1.ShopService/SetWeights": CommandKind.SET_WEIGHTS,
+    "/fenliu.v1.ShopService/DeleteShop": CommandKind.DELETE_SHOP,
 }
-ACTED = frozenset({CommandKind.SET_PRESENCE, CommandKind.APPLY_SHOP, CommandKind.SET_WEIGHTS})
+ACTED = frozenset(
+    {
+        CommandKind.SET_PRESENCE,
+        CommandKind.APPLY_SHOP,
+        CommandKind.SET_WEIGHTS,
+        CommandKind.DELETE_SHOP,
+    }
+)
 """Commands that say who gave them; on an inquiry's way nobody asks."""
 BATCHES = {
     "/fenliu.v1.DispatchService/RouteBatch": CommandKind.ROUTE,
