@@ -60,7 +60,7 @@ class App:
         dispatcher.on_health_change = self._health_changed
         self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
         dispatcher.on_durable = self._watch.grown
-        self._audit = AuditLog(journal)
+        self._audit = AuditLog(journal, self.core)
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,

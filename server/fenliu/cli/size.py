@@ -12,7 +12,7 @@ from fenliu.cli.language import words
 _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes, with KiB, MiB or GiB behind it or without."""
 
     name = "SIZE"

@@ -11,8 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from fenliu.engine import Core, Engine, partition_of
+from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import CorruptSnapshot, Reader
 from fenliu.recovery.records import apply_record, records, supply
+from fenliu.v1 import shop_pb2
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,18 @@ def state_before(journal: Reader, core: Core, shop_id: str, seq: int) -> Engine:
             break
         apply_record(journal, engine, record, shop_id)
     return engine
+
+
+def shop_document(journal: Reader, core: Core, shop_id: str, seq: int) -> shop_pb2.Shop | None:
+    """The shop's document as it was before record `seq` of its partition; None: there was no shop.
+
+    Not for the event loop. Raises as `recover`.
+    """
+    engine = state_before(journal, core, shop_id, seq)
+    if shop_id not in engine.shop_ids():
+        return None
+    snapshot = engine_pb2.ShopSnapshot.FromString(whole_snapshot(journal, engine, shop_id))
+    return snapshot.shop
 
 
 def whole_snapshot(journal: Reader, engine: Engine, shop_id: str) -> bytes:
