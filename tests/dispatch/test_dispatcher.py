@@ -20,6 +20,7 @@ from dispatch.world import (
     routes,
     staffed,
     trace_dispatcher,
+    until,
     update_presence,
 )
 from fenliu.dispatch import (
@@ -46,12 +47,6 @@ def start(work):
 async def turns(count: int = 20) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of other threads, too
-            await asyncio.sleep(0.005)
 
 
 def test_the_two_shops_lie_apart():

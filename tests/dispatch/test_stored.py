@@ -21,6 +21,7 @@ from dispatch.world import (
     routes,
     staffed,
     trace_dispatcher,
+    until,
     update_presence,
 )
 from fenliu.dispatch import JournalUnavailable, Keeping, TraceClock, WallClock, stored
@@ -167,7 +168,7 @@ async def test_a_snapshot_holds_exactly_what_was_durable_while_others_decide(cor
     await asyncio.gather(keep_storing(), *(ask(worker) for worker in range(8)))
     digest, _ = await dispatcher.state_hash()
     assert digest == replay(journal, core)[0].state_hash()
-    engine, _ = recover(journal, core)
+    _engine, _ = recover(journal, core)
     newest = journal.manifest(OURS)
     assert 0 < newest.seq <= journal.heads()[OURS].seq
     await dispatcher.close()
@@ -185,9 +186,7 @@ async def test_what_falls_due_in_a_shop_on_disk_happens_in_time(core, journal, m
     dispatcher.engine.shrink(0)
     # The clock runs from now on, and it is long past: the tick comes to it by itself.
     dispatcher.use_clock(WallClock())
-    async with asyncio.timeout(10):
-        while dispatcher.engine.next_due() is not None:
-            await asyncio.sleep(0.01)
+    await until(lambda: dispatcher.engine.next_due() is None)
     await dispatcher.drain()
     closed = [
         fact.conversation_closed.at_ms
@@ -228,9 +227,7 @@ async def test_memory_is_kept_below_the_limit_by_storing_what_can_be(core, journ
         await staffed(dispatcher, shop, idle_close_ms=1000)
         for buyer in range(10):
             await dispatcher.command(ROUTE, route(f"b{buyer}", shop), now_ms=NOW)
-    async with asyncio.timeout(30):
-        while dispatcher.engine.memory() > limit:
-            await asyncio.sleep(0.01)
+    await until(lambda: dispatcher.engine.memory() <= limit)
     for shop in shops:
         answer = await dispatcher.command(ROUTE, route("b3", shop), now_ms=NOW + 500)
         assert routed(answer.body).conversation_id == "c4"
@@ -246,12 +243,12 @@ async def test_memory_is_kept_below_the_limit_by_storing_what_can_be(core, journ
 def flip(journal, table: str, column: str, where: str = "1") -> None:
     """Flips a bit in the middle of each value."""
     connection = sqlite3.connect(journal.stored.directory / "fenliu.db", isolation_level=None)
-    rows = connection.execute(f"SELECT rowid, {column} FROM {table} WHERE {where}").fetchall()  # noqa: S608
+    rows = connection.execute(f"SELECT rowid, {column} FROM {table} WHERE {where}").fetchall()
     for rowid, value in rows:
         damaged = bytearray(value)
         damaged[len(damaged) // 2] ^= 1
         connection.execute(
-            f"UPDATE {table} SET {column} = ? WHERE rowid = ?",  # noqa: S608
+            f"UPDATE {table} SET {column} = ? WHERE rowid = ?",
             (bytes(damaged), rowid),
         )
     connection.close()
@@ -276,7 +273,7 @@ async def test_a_damaged_snapshot_is_passed_over_at_the_start(core, journal, tab
     assert routed(answer.body).conversation_id == "c1"
     await again.snapshot(OURS)  # a new one takes its place
     await again.close()
-    engine, recovered = recover(journal, core)
+    _engine, recovered = recover(journal, core)
     assert (recovered.unusable, recovered.records) == ([], 0)
     assert digest[1] == 1
 
@@ -290,9 +287,7 @@ async def test_a_chunk_that_is_found_damaged_while_serving_is_never_used(core, j
     flip(journal, "chunks", "chunk")
     with pytest.raises(JournalUnavailable):
         await dispatcher.command(ROUTE, route("buyer"), now_ms=NOW)
-    async with asyncio.timeout(10):
-        while not dispatcher.healthy:
-            await asyncio.sleep(0.01)
+    await until(lambda: dispatcher.healthy)
     answer = await dispatcher.command(ROUTE, route("buyer"), now_ms=NOW)
     assert routed(answer.body).conversation_id == "c1"
     await dispatcher.close()
@@ -335,9 +330,7 @@ async def test_a_snapshot_of_what_somebody_else_overwrote_is_not_gone_by(core, j
     with pytest.raises(JournalUnavailable):
         await losing
     journal.fail_before = False
-    async with asyncio.timeout(10):
-        while not dispatcher.healthy:
-            await asyncio.sleep(0.01)
+    await until(lambda: dispatcher.healthy)
     answer = await dispatcher.command(ROUTE, route("buyer"), now_ms=NOW)
     assert routed(answer.body).decision_id == "d1"
     await store_all(dispatcher, journal)

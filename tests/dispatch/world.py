@@ -1,5 +1,6 @@
 """What the dispatch tests work with: requests, and the real journal with a hand on its writes."""
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -150,3 +151,9 @@ def logged_hash(journal, core) -> bytes:
 
 def trace_dispatcher(core, journal, **options) -> Dispatcher:
     return Dispatcher(core, journal, TraceClock(), **options)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - of other threads, too
+            await asyncio.sleep(0.005)
