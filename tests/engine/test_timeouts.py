@@ -15,7 +15,6 @@ from model.wire import (
     MINUTE,
     OFFLINE,
     ONLINE,
-    SUSPENDED,
     T0,
     Desk,
     document,
@@ -284,36 +283,20 @@ def test_what_shorter_times_make_due_comes_in_order_of_its_due_times(core: Modul
     assert facts[1][1]["conversation"] == 2
 
 
-def late_idle_close(core: ModuleType, **windows: int) -> Any:
+def test_settling_after_a_late_effect_judges_the_windows_at_the_time_it_happens(
+    core: ModuleType,
+) -> None:
     """m, known to a for 2 minutes, waits; then what was due a minute ago falls due."""
     desk = Desk(core)
+    windows = {"sticky_window_ms": MINUTE, "sticky_suspended_window_ms": 60 * MINUTE}
     desk.open({"a": 0, "b": 0}, idle_close_ms=MINUTE, **windows)
     desk.message(AGENT, T0, buyer_id="m", agent_id="a")
     desk.close("c1", T0)
     late = T0 + 2 * MINUTE
-    desk.set_presence("a", OFFLINE, late)
     assert desk.route("m", late).said[1] == "NOBODY_FREE"
     desk.message(AGENT, late, buyer_id="x", agent_id="b", sent_at_ms=late - 2 * MINUTE)
-    desk.update("x", "a", ONLINE, late)
-    return desk
-
-
-def test_settling_after_a_late_effect_judges_the_windows_at_the_time_it_happens(
-    core: ModuleType,
-) -> None:
-    desk = late_idle_close(core, sticky_window_ms=MINUTE, sticky_suspended_window_ms=60 * MINUTE)
-    # Within a minute of its contact m was when x's conversation was due; by now it is not.
+    assert desk.engine.next_due() == late - MINUTE
+    result = desk.tick_shop(late)
+    assert result.named("conversation_closed")[0]["at_ms"] == late
+    assert moves(result.facts) == []
     assert [w.buyer_id for w in desk.state.waiting] == ["m"]
-    assert moves(desk.tick_shop(T0 + 2 * MINUTE).facts) == []
-    assert [w.buyer_id for w in desk.state.waiting] == ["m"]
-
-
-def test_a_volume_made_up_before_the_last_entry_is_reset_at_its_time(core: ModuleType) -> None:
-    desk = Desk(core)
-    desk.open(["a"], daily={"a": 0}, idle_close_ms=0)
-    desk.route("m")
-    later = T0 + 3 * DAY
-    desk.set_presence("a", SUSPENDED, later)
-    desk.apply(later, **document(["a"], hourly={"a": 1}, idle_close_ms=0))
-    # Counters of hours gone by are 0 from the change on: nobody is held, nothing is due.
-    assert desk.engine.next_due() is None

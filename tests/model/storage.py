@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from types import ModuleType
 from typing import Any
 
 from fenliu.engine.v1 import engine_pb2
@@ -69,7 +68,7 @@ class StoredEngine:
     `asked`: the ids of each call that needed some, sorted.
     """
 
-    def __init__(self, core: ModuleType, partitions: int, disk: Disk, seed: int = 0) -> None:
+    def __init__(self, core: Any, partitions: int, disk: Disk, seed: int = 0) -> None:
         self.core, self.partitions, self.disk = core, partitions, disk
         self.engine = core.Engine(partitions)
         self.asked: list[list[bytes]] = []
@@ -214,14 +213,16 @@ class Rotated:
 
 
 class Storage:
-    """Stored engines of every core in three roles, the disks and the log."""
+    """Stored engines of every core in three roles (`alone`: in one), the disks and the log."""
 
-    def __init__(self, cores: Sequence[ModuleType], partitions: int) -> None:
+    def __init__(self, cores: Sequence[Any], partitions: int, *, alone: bool = False) -> None:
         self.cores, self.partitions = list(cores), partitions
         self.disks = [Disk() for _ in cores]
         self.engines, self.followers, self.judges = (
-            [StoredEngine(core, partitions, d) for core, d in zip(cores, self.disks, strict=True)]
-            for _ in range(3)
+            [StoredEngine(c, partitions, d) for c, d in zip(cores, self.disks, strict=True)]
+            if not alone or role == "engine"
+            else []
+            for role in ("engine", "follower", "judge")
         )
         self.log: dict[int, list[bytes]] = {p: [] for p in range(partitions)}
         self.rotated: dict[int, Rotated] = {}
@@ -248,7 +249,7 @@ class Storage:
         rotated.stored = True
 
     def _store(
-        self, core: ModuleType, disk: Disk, partition: int, rotated: Rotated, rng: Random
+        self, core: Any, disk: Disk, partition: int, rotated: Rotated, rng: Random
     ) -> engine_pb2.Manifest:
         old = disk.manifests.get(partition, engine_pb2.Manifest(partition=partition))
         places = {shop.shop_id: shop for shop in old.shops}
@@ -318,7 +319,7 @@ class Storage:
                 engine.asked.clear()
 
 
-def _merge_some(core: ModuleType, disk: Disk, shop: engine_pb2.StoredShop, rng: Random) -> None:
+def _merge_some(core: Any, disk: Disk, shop: engine_pb2.StoredShop, rng: Random) -> None:
     """Makes one segment of some neighbours, in one go or by ranges of keys."""
     if not shop.segments:
         return
