@@ -165,7 +165,7 @@ def _load(module_name: str, notice: str | None = None) -> Core:
         api_version=module.API_VERSION,
         rules_version=module.RULES_VERSION,
         engine=module.Engine,
-        merge_chunks=getattr(module, "merge_chunks", None),  # until both cores have it
+        merge_chunks=module.merge_chunks,
         notice=notice,
     )
 
@@ -180,13 +180,13 @@ def _refuse_stale(module: ModuleType) -> None:
             "API_VERSION",
             "RULES_VERSION",
             "Engine",
+            "merge_chunks",
             "partition_of",
         )
         if not hasattr(module, name)
     ]
     if not missing:
-        later = {"load_manifest", "install", "rotate", "put_chunk", "touched", "flush", "missing_of", "memory", "shrink", "missing_due"}
-        methods = [name for name in vars(Engine) if not name.startswith("_") and name not in later]
+        methods = [name for name in vars(Engine) if not name.startswith("_")]
         missing = [f"Engine.{name}" for name in methods if not hasattr(module.Engine, name)]
     if missing:
         raise CoreUnavailableError(

@@ -17,6 +17,9 @@ Where to read, in the order of docs/engine.md:
 10. `settle` - leaving the queue and the pool
 11. `query` - answers that change nothing
 12. `snapshot` - the canonical state of a shop and the hash over all
+13. `segments` - the format of chunks and how they are merged; `keys` - what stands in them;
+   `generations` - what a shop knows of contacts and ids; `needed` - what a command needs of them;
+   `stored` - which shops there are, loaded or stored; `memory` - how much they take
 
 It does no I/O, reads no clock, draws no random numbers, uses no floating point and never depends on
 hash order.
@@ -25,9 +28,18 @@ hash order.
 from fenliu.engine.partitions import partition_of
 from fenliu.engine.pure.engine import Engine
 from fenliu.engine.pure.entries import PartitionEntries
+from fenliu.engine.pure.segments import merge_chunks
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"
 API_VERSION = 3
 
-__all__ = ["API_VERSION", "CORE", "RULES_VERSION", "Engine", "PartitionEntries", "partition_of"]
+__all__ = [
+    "API_VERSION",
+    "CORE",
+    "RULES_VERSION",
+    "Engine",
+    "PartitionEntries",
+    "merge_chunks",
+    "partition_of",
+]

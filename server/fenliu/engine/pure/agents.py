@@ -1,15 +1,9 @@
 """One agent of a shop: the document's figures, presence and load (docs/engine.md sections 2, 5, 6)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from fenliu.engine.pure.document import Config
+from fenliu.engine.pure.selection import Pool
 from fenliu.engine.pure.volume import Volume
 from fenliu.v1 import presence_pb2, shop_pb2, types_pb2
-
-if TYPE_CHECKING:
-    from fenliu.engine.pure.document import Config
-    from fenliu.engine.pure.selection import Pool
 
 ONE_WEIGHT = 1024
 """An effective weight is in units of 1/1024 of a weight."""

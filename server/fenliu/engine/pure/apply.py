@@ -1,6 +1,7 @@
 """What each fact does to a shop: the only place where state changes. Refuses nothing, asks no rule.
 
-The effects are named in docs/engine.md sections 4 (`ShopApplied`, `WeightsSet`), 5 (`PresenceChanged`,
+The effects are named in docs/engine.md sections 4 (`ShopApplied`, `WeightsSet`,
+`ShopDeleted`), 5 (`PresenceChanged`,
 `MessageNoted`, `OrderNoted`), 8 (`Decided`, `ConversationClosed`, `WaitingCancelled`) and 9
 (`ReplyTimedOut`, `VolumeReset`).
 """
@@ -14,7 +15,7 @@ from fenliu.engine.pure.inquiry import EMPTY, inquiry_of, without_agent
 from fenliu.engine.pure.parts import Contact, Conversation, Waiting
 from fenliu.engine.pure.state import Shop
 from fenliu.engine.v1 import engine_pb2
-from fenliu.v1 import dispatch_pb2, types_pb2
+from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
 
 
 def apply_fact(shop: Shop, fact: engine_pb2.Fact, now: int, command: Message) -> None:
@@ -163,12 +164,9 @@ def _wait(
 
 
 def _waiting_cancelled(
-    shop: Shop,
-    _cancelled: engine_pb2.WaitingCancelled,
-    _now: int,
-    request: dispatch_pb2.CancelInquiryRequest,
+    shop: Shop, cancelled: engine_pb2.WaitingCancelled, _now: int, command: Any
 ) -> None:
-    shop.drop_waiting(request.buyer_id)
+    shop.drop_waiting(cancelled.buyer_id or command.buyer_id)
 
 
 def _reply_timed_out(
@@ -245,12 +243,16 @@ def _consulted(
 def _spoke_after_the_close(
     shop: Shop, conversation: int, author_id: str, heard: int, now: int
 ) -> None:
-    buyer_id = shop.contact_of_conversation.get(conversation)
-    contact = shop.contact(buyer_id, now) if buyer_id is not None else None
-    if contact is not None and contact.agent_id == author_id:
-        contact.consulted_at_ms = max(contact.consulted_at_ms, heard)
-        if buyer_id in shop.waiting:
-            shop.unsettled = True  # back within the sticky window, perhaps
+    buyer_id = shop.buyer_of_contact(conversation)
+    if buyer_id is None:
+        return
+    contact = shop.contact(buyer_id, now)
+    if contact is None or (contact.conversation, contact.agent_id) != (conversation, author_id):
+        return
+    contact.consulted_at_ms = max(contact.consulted_at_ms, heard)
+    shop.set_contact(buyer_id, contact)
+    if buyer_id in shop.waiting:
+        shop.unsettled = True  # back within the sticky window, perhaps
 
 
 def _derive_awaiting(shop: Shop, agent_id: str) -> None:
@@ -298,8 +300,12 @@ def _volume_reset(shop: Shop, reset: engine_pb2.VolumeReset, _now: int, _command
 
 
 def _shop_applied(shop: Shop, applied: engine_pb2.ShopApplied, now: int, _command: Message) -> None:
-    # A longer window must not bring back what was gone under the old ones.
-    shop.drop_expired_contacts(now)
+    windows = _windows(applied.shop)
+    if shop.exists and windows != _windows(shop.document):
+        # A longer window must not bring back what was gone under the old ones.
+        since_ms = now - shop.config.contact_lifetime_ms
+        shop.contacts_since_ms = max(shop.contacts_since_ms, since_ms)
+    shop.deleted = False
     for agent in shop.agents.values():
         agent.volume.forget_all_but(now)
     percent_before = shop.config.robot_percent
@@ -308,6 +314,16 @@ def _shop_applied(shop: Shop, applied: engine_pb2.ShopApplied, now: int, _comman
     for owner in list(shop.mixed):
         if percent.get(owner) != percent_before.get(owner):
             del shop.mixed[owner]
+
+
+def _windows(shop: shop_pb2.Shop) -> tuple[int, int]:
+    return shop.settings.sticky_window_ms, shop.settings.sticky_suspended_window_ms
+
+
+def _shop_deleted(
+    shop: Shop, deleted: engine_pb2.ShopDeleted, _now: int, _command: Message
+) -> None:
+    shop.delete(deleted.etag)
 
 
 def _weights_set(
@@ -329,6 +345,7 @@ _EFFECTS: dict[str, Any] = {
     "presence_changed": _presence_changed,
     "reply_timed_out": _reply_timed_out,
     "shop_applied": _shop_applied,
+    "shop_deleted": _shop_deleted,
     "volume_reset": _volume_reset,
     "waiting_cancelled": _waiting_cancelled,
     "weights_set": _weights_set,

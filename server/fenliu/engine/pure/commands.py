@@ -137,5 +137,13 @@ COMMANDS = {
             validation.order,
             orders.decide_order,
         ),
+        Command(
+            CommandKind.DELETE_SHOP,
+            shop_pb2.DeleteShopRequest,
+            _of_itself,
+            validation.delete_shop,
+            config.decide_delete_shop,
+            keeps_actor=True,
+        ),
     )
 }

@@ -1,6 +1,10 @@
-"""The shop document: its resolved form, and how it changes (docs/engine.md section 4)."""
+"""The shop document: its resolved form, how it changes, and its end (docs/engine.md section 4)."""
 
-from fenliu.engine.pure.permissions import require_manager, require_owner_for_grants
+from fenliu.engine.pure.permissions import (
+    require_manager,
+    require_owner_for_deleting,
+    require_owner_for_grants,
+)
 from fenliu.engine.pure.refusals import Refusal, stale
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
@@ -81,8 +85,9 @@ def decide_apply_shop(turn: Turn, request: shop_pb2.ApplyShopRequest) -> shop_pb
     stored = shop.document
     if shop.exists:
         require_manager(shop, turn.actor)
-    if request.shop.etag and request.shop.etag != stored.etag:
-        raise stale("shop.etag", stored.etag)
+    etag = stored.etag if shop.exists else ""
+    if request.shop.etag not in ("", etag):
+        raise stale("shop.etag", etag)
     wanted = resolve(request.shop)
     wanted.etag = stored.etag
     if shop.exists:
@@ -118,6 +123,27 @@ def decide_set_weights(
         etag = next_etag(etag)
         turn.record(engine_pb2.Fact(weights_set=engine_pb2.WeightsSet(weights=changed, etag=etag)))
     return shop_pb2.SetWeightsResponse(etag=etag)
+
+
+def decide_delete_shop(
+    turn: Turn, request: shop_pb2.DeleteShopRequest
+) -> shop_pb2.DeleteShopResponse:
+    """Ends what is open, cancels who waits, and leaves nothing but numbers."""
+    shop = turn.shop
+    require_owner_for_deleting(shop, turn.actor)
+    etag = shop.document.etag
+    if request.etag not in ("", etag):
+        raise stale("etag", etag)
+    if (shop.conversations or shop.waiting) and not request.force:
+        raise Refusal("SHOP_IN_USE", "force")
+    for number in sorted(shop.conversations):
+        turn.close(number, engine_pb2.CLOSE_CAUSE_SHOP_DELETED)
+    for entry in sorted(shop.waiting.values(), key=lambda entry: (entry.since_ms, entry.decision)):
+        cancelled = engine_pb2.WaitingCancelled(buyer_id=entry.buyer_id)
+        turn.record(engine_pb2.Fact(waiting_cancelled=cancelled))
+    etag = next_etag(etag)
+    turn.record(engine_pb2.Fact(shop_deleted=engine_pb2.ShopDeleted(etag=etag)))
+    return shop_pb2.DeleteShopResponse(etag=etag)
 
 
 def next_etag(etag: str) -> str:

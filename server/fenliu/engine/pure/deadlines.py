@@ -34,3 +34,10 @@ class Deadlines(Generic[K]):
                 return at_ms, key
             heappop(self._heap)
         return None
+
+    def until(self, at_ms: int) -> list[tuple[int, K]]:
+        """Those up to and including this time, in no order. Costs O(n) if there are any."""
+        first = self.first()
+        if first is None or first[0] > at_ms:
+            return []
+        return [(time, key) for key, time in self._times.items() if time <= at_ms]

@@ -24,9 +24,8 @@ class Due(NamedTuple):
 def apply_due(turn: Turn) -> None:
     """Records every effect due up to and including the turn's time, in order."""
     while (due := next_due(turn.shop)) is not None and due.at_ms <= turn.now:
-        turn.due_ms = due.at_ms
-        if due.at_ms < turn.shop.last_now_ms:
-            turn.shop.unsettled = True  # a time came closer: a contact may be recent again
+        # A shortened setting may have made it due in the past; time never goes back all the same.
+        turn.due_ms = max(due.at_ms, turn.shop.last_now_ms)
         _EFFECTS[due.kind](turn, due.of)
         settle(turn)
     turn.due_ms = None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, TypeVar, final
 
 from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind, QueryKind
-from fenliu.engine.partitions import partition_of
-from fenliu.engine.pure import due, query, refusals, repeats, snapshot, validation, wire
+from fenliu.engine.pure import due, needed, query, refusals, repeats, snapshot, validation, wire
 from fenliu.engine.pure.apply import apply_fact
 from fenliu.engine.pure.batches import BATCHES
 from fenliu.engine.pure.commands import COMMANDS, Command
-from fenliu.engine.pure.deadlines import Deadlines
 from fenliu.engine.pure.entries import (
     EntriesByPartition,
     PartitionEntries,
@@ -25,30 +23,29 @@ from fenliu.engine.pure.entries import (
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.settle import settle
 from fenliu.engine.pure.state import Shop
+from fenliu.engine.pure.stored import Shops
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import presence_pb2, shop_pb2
 
+M = TypeVar("M", bound=Message)
 
-class _Query(NamedTuple):
+_NEEDS_CHUNKS = -1
+"""Instead of a status code: the reply is the ids of chunks."""
+
+
+class _ShopQuery(NamedTuple):
+    """About one shop."""
+
     message: type[Message]
     validate: Callable[[Any], None]
-    answer: Callable[[dict[str, Shop], Any], Message]
-    of_one_shop: bool
+    answer: Callable[[Shop], Message]
 
 
-_QUERIES = {
-    QueryKind.GET_SHOP: _Query(
-        shop_pb2.GetShopRequest, validation.get_shop, query.get_shop, of_one_shop=True
-    ),
-    QueryKind.LIST_SHOPS: _Query(
-        shop_pb2.ListShopsRequest, validation.list_shops, query.list_shops, of_one_shop=False
-    ),
-    QueryKind.LIST_PRESENCE: _Query(
-        presence_pb2.ListPresenceRequest,
-        validation.list_presence,
-        query.list_presence,
-        of_one_shop=True,
+_SHOP_QUERIES = {
+    QueryKind.GET_SHOP: _ShopQuery(shop_pb2.GetShopRequest, validation.get_shop, query.get_shop),
+    QueryKind.LIST_PRESENCE: _ShopQuery(
+        presence_pb2.ListPresenceRequest, validation.list_presence, query.list_presence
     ),
 }
 
@@ -65,9 +62,7 @@ class Engine:
         """An engine without shops. `partitions`: 1..65536, else ValueError."""
         if not 1 <= partitions <= 65_536:
             raise ValueError("partitions must be within 1..65536")
-        self._partitions = partitions
-        self._shops: dict[str, Shop] = {}
-        self._due: Deadlines[str] = Deadlines()  # shop: when its next effect is due
+        self._shops = Shops(partitions)
 
     # --- Deciding ---
 
@@ -79,7 +74,8 @@ class Engine:
         `kind` is a `CommandKind`. Returns (code, reply, partition, entry): `entry` is what to log,
         length-prefixed as in `PartitionEntries`, or b"" when there is nothing to log; `partition` is
         the shop's, or -1 when no shop id could be read. A refused command may still carry an entry:
-        what was due by then. Raises ValueError for an unknown kind.
+        what was due by then. Code -1: nothing has happened, `reply` is the ids of the chunks it needs
+        (docs/engine.md section 13). Raises ValueError for an unknown kind.
         """
         command = COMMANDS[CommandKind(kind)]
         try:
@@ -92,14 +88,17 @@ class Engine:
         self, command: Command, message: Message, now_ms: int, actor: str
     ) -> tuple[int, bytes, int, bytes]:
         shop_id = command.shop_id(message)
-        partition = partition_of(shop_id, self._partitions) if shop_id else -1
+        partition = self._shops.partition_of(shop_id) if shop_id else -1
         try:
             command.validate(message)
-            shop = self._shops.get(shop_id)
-            if shop is None:
+            missing = self._missing(command, message, ids=True)
+            if missing:
+                return _NEEDS_CHUNKS, b"".join(missing), partition, b""
+            shop = self._shops.find(shop_id)
+            if shop is None or not shop.exists:
                 if command.kind != CommandKind.APPLY_SHOP:
                     raise Refusal("SHOP_NOT_FOUND", "shop_id")
-                shop = Shop(shop_id, partition, now_ms)
+                shop = shop or self._shops.new(shop_id, now_ms)
         except Refusal as refusal:
             return refusal.code, refusal.status(), partition, b""
 
@@ -132,18 +131,31 @@ class Engine:
         else:
             return code, reply, partition, b""
         shop.last_now_ms = turn.now
-        self._keep(shop)
+        self._shops.keep(shop)
         return code, reply, partition, wire.delimited(wire.encode(entry))
+
+    def _missing(self, command: Command, message: Message, *, ids: bool) -> list[bytes]:
+        """Ids of the chunks that the valid command needs; `ids`: also those that tell a repeat."""
+        shop_id = command.shop_id(message)
+        missing = self._shops.missing_head(shop_id)
+        if missing:
+            return missing
+        shop = self._shops.find(shop_id)
+        if shop is None or not shop.exists:
+            return []
+        return needed.chunks(shop, command.kind, message, ids=ids)
 
     def decide_batch(
         self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
     ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]:
         """Decides elements `first .. first + count` of a batch (ROUTE, MESSAGE or ORDER), each by itself.
 
-        Returns (code, results, total, batch_id, entries): `results` is a response's `results` field,
-        encoded, for this slice (slices concatenate to the whole response); `total` the number of
-        elements in the batch; `entries` by ascending partition. With a code other than 0 nothing was
-        decided and `results` is the Status. Raises ValueError for another kind.
+        Returns (code, results, total, batch_id, entries, decided): `results` is a response's `results`
+        field, encoded, for the elements decided (slices concatenate to the whole response); `total` the
+        number of elements in the batch; `entries` by ascending partition; `decided` how many elements of
+        the slice were: fewer than asked when the next one needs chunks. With a code other than 0 nothing
+        was decided; `results` is the Status, or with code -1 the ids of the chunks that the slice needs.
+        Raises ValueError for another kind.
         """
         shape = BATCHES.get(CommandKind(kind))
         if shape is None:
@@ -152,155 +164,225 @@ class Engine:
             items, batch_id = shape.split(batch)
         except Refusal as refusal:
             return refusal.code, refusal.status(), 0, 0, [], 0
+        asked = items[first : first + count]
         results: list[bytes] = []
         logged = EntriesByPartition()
-        for item in items[first : first + count]:
+        for item in asked:
             code, reply, partition, entry = self.decide(kind, item, now_ms)
+            if code == _NEEDS_CHUNKS:
+                break
             results.append(shape.result(code, reply))
             logged.add(partition, entry)
+        if asked and not results:
+            missing = self._missing_of_all(COMMANDS[CommandKind(kind)], asked)
+            return _NEEDS_CHUNKS, b"".join(missing), len(items), batch_id, [], 0
         return 0, b"".join(results), len(items), batch_id, logged.listed(), len(results)
 
+    def _missing_of_all(self, command: Command, items: list[bytes]) -> list[bytes]:
+        missing: dict[bytes, None] = {}
+        for item in items:
+            try:
+                message = _decode(command.message, item)
+                command.validate(message)
+            except Refusal:
+                continue
+            missing.update(dict.fromkeys(self._missing(command, message, ids=True)))
+        return list(missing)
+
     def tick(self, now_ms: int) -> list[PartitionEntries]:
-        """Applies what is due by `now_ms` in every shop; entries by ascending partition, then shop id."""
-        ticked: dict[str, tuple[int, bytes]] = {}
-        while (first := self._due.first()) is not None and first[0] <= now_ms:
-            message = engine_pb2.Tick(shop_id=first[1])
-            command = COMMANDS[CommandKind.TICK]
-            _, _, partition, entry = self._decide(command, message, now_ms, "")
-            ticked[message.shop_id] = partition, entry
+        """Applies what is due by `now_ms` in every shop; entries by ascending partition, then shop id.
+
+        A stored shop is passed over unless its head's chunks are there.
+        """
         logged = EntriesByPartition()
-        for _, (partition, entry) in sorted(ticked.items()):
+        for shop_id in sorted(self._shops.due_by(now_ms)):
+            message = engine_pb2.Tick(shop_id=shop_id)
+            _, _, partition, entry = self._decide(COMMANDS[CommandKind.TICK], message, now_ms, "")
             logged.add(partition, entry)
         return logged.listed()
 
+    def missing_due(self, now_ms: int) -> bytes:
+        """Ids of chunks that `tick` would need for the earliest (at most 64) stored shops due by then."""
+        return b"".join(self._shops.missing_due(now_ms))
+
     def next_due(self) -> int | None:
         """The earliest due time of all shops, Unix ms; None when nothing will fall due."""
-        first = self._due.first()
-        return None if first is None else first[0]
+        return self._shops.next_due()
 
     def query(self, kind: int, request: bytes) -> tuple[int, bytes, int]:
         """Answers a `QueryKind`: (code, reply, partition), partition -1 when it spans all shops or none.
 
-        Raises ValueError for an unknown kind.
+        Code -1: `reply` is the ids of the chunks it needs. Raises ValueError for an unknown kind.
         """
-        asked = _QUERIES[QueryKind(kind)]
+        asked = _SHOP_QUERIES.get(QueryKind(kind))
+        if asked is None:
+            return self._list_shops(request)
         partition = -1
         try:
             message: Any = _decode(asked.message, request)
-            if asked.of_one_shop and message.shop_id:
-                partition = partition_of(message.shop_id, self._partitions)
+            if message.shop_id:
+                partition = self._shops.partition_of(message.shop_id)
             asked.validate(message)
-            return 0, wire.encode(asked.answer(self._shops, message)), partition
+            missing = self._shops.missing_head(message.shop_id)
+            if missing:
+                return _NEEDS_CHUNKS, b"".join(missing), partition
+            shop = self._shops.find(message.shop_id)
+            if shop is None or not shop.exists:
+                raise Refusal("SHOP_NOT_FOUND", "shop_id")
+            return 0, wire.encode(asked.answer(shop)), partition
         except Refusal as refusal:
             return refusal.code, refusal.status(), partition
 
+    def _list_shops(self, request: bytes) -> tuple[int, bytes, int]:
+        try:
+            message = _decode(shop_pb2.ListShopsRequest, request)
+            validation.list_shops(message)
+        except Refusal as refusal:
+            return refusal.code, refusal.status(), -1
+        page, has_more = query.page_of(self._shops.ids(deleted=False), message)
+        missing = [chunk_id for shop_id in page for chunk_id in self._shops.missing_head(shop_id)]
+        if missing:
+            return _NEEDS_CHUNKS, b"".join(dict.fromkeys(missing)), -1
+        shops = [shop for shop_id in page if (shop := self._shops.find(shop_id)) is not None]
+        return 0, wire.encode(query.list_shops(shops, has_more)), -1
+
     # --- The log ---
 
-    def apply(
-        self, entries: bytes, start: int = 0, shop_id: str = ""
-    ) -> tuple[int, int, bytes]:
-        """Applies logged entries (concatenated, length-prefixed); returns how many.
+    def apply(self, entries: bytes, start: int = 0, shop_id: str = "") -> tuple[int, int, bytes]:
+        """Applies logged entries (concatenated, length-prefixed) from offset `start` on.
 
-        Raises ValueError when the bytes are no entries; those before the bad one are applied.
+        With `shop_id` only that shop's; others are passed over. Returns (count, end, missing): how many
+        were passed or applied, the offset behind the last of them, and the ids of chunks that the next
+        one needs: b"" when all are done. Raises ValueError when the bytes are no entries; those before
+        the bad one are applied.
         """
-        count = 0
-        for data in split_entries(entries):
-            self._apply(decode_entry(data))
-            count += 1
-        return count, len(entries), b""
+        count, end = 0, start
+        for data, behind in split_entries(entries, start):
+            entry = decode_entry(data)
+            command, message = command_of(entry)
+            if shop_id in ("", command.shop_id(message)):
+                missing = self._missing(command, message, ids=False)
+                if missing:
+                    return count, end, b"".join(missing)
+                self._apply(entry, command, message)
+            count, end = count + 1, behind
+        return count, end, b""
 
-    def _apply(self, entry: engine_pb2.Entry) -> None:
-        command, message = command_of(entry)
+    def _apply(self, entry: engine_pb2.Entry, command: Command, message: Message) -> None:
         shop_id = command.shop_id(message)
-        shop = self._shops.get(shop_id)
-        if shop is None:
+        shop = self._shops.find(shop_id)
+        if shop is None or not shop.exists:
             if not any(fact.HasField("shop_applied") for fact in entry.facts):
-                raise ValueError("an entry of a shop that was never made")
-            shop = Shop(shop_id, partition_of(shop_id, self._partitions), entry.now_ms)
+                raise ValueError("an entry of a shop that does not exist")
+            shop = shop or self._shops.new(shop_id, entry.now_ms)
         shop.last_now_ms = entry.now_ms
         for fact in entry.facts:
             apply_fact(shop, fact, entry.now_ms, message)
         if repeats.id_of(command.kind, message):
             reply = reply_of(message, entry.facts)
             repeats.remember(shop, command.kind, message, reply, entry.now_ms)
-        self._keep(shop)
+        self._shops.keep(shop)
 
     def redecide(self, entry: bytes) -> tuple[int, bytes, int, bytes]:
         """Decides a logged entry's command again (one entry, length-prefixed); returns as `decide`."""
-        data = list(split_entries(entry))
-        if len(data) != 1:
+        found = list(split_entries(entry))
+        if len(found) != 1:
             raise ValueError("not one entry")
-        logged = decode_entry(data[0])
+        logged = decode_entry(found[0][0])
         command, message = command_of(logged)
         return self._decide(command, message, logged.now_ms, logged.actor)
 
     # --- The state as a whole ---
 
-    def shop_ids(self) -> list[str]:
-        """All shops, by id bytes."""
-        return sorted(self._shops)
+    def shop_ids(self, *, deleted: bool = False) -> list[str]:
+        """All shops, by id bytes; `deleted`: those that were deleted too."""
+        return self._shops.ids(deleted=deleted)
 
     def sessions(self) -> list[tuple[str, str]]:
         """(session id, shop id) of every presence session that still has agents, sorted."""
-        return sorted(
-            (session_id, shop.shop_id)
-            for shop in self._shops.values()
-            for session_id in shop.sessions
-        )
+        return self._shops.sessions()
 
     def snapshot(self, shop_id: str) -> bytes:
-        """The shop's canonical `ShopSnapshot`. Raises KeyError for an unknown shop."""
-        return snapshot.take(self._shops[shop_id])
+        """The canonical `ShopSnapshot` of a shop, also of a deleted one.
+
+        Raises KeyError for an unknown shop, ValueError when `missing_of` names chunks.
+        """
+        missing = self._shops.missing_head(shop_id)
+        if missing:
+            raise ValueError("chunks of the shop are missing")
+        shop = self._shops.find(shop_id)
+        if shop is None:
+            raise KeyError(shop_id)
+        return snapshot.take(shop)
 
     def load_snapshot(self, snapshot: bytes) -> None:
         """Puts a shop in place as the snapshot says, replacing it. Raises ValueError for bad bytes."""
-        self._keep(_load(snapshot, self._partitions))
+        self._shops.put_snapshot(snapshot)
 
     def state_hash(self) -> bytes:
-        """32 bytes over the whole state; docs/engine.md section 12."""
-        return snapshot.state_hash(self._shops)
+        """32 bytes over the whole state; docs/engine.md section 12. Raises ValueError as `snapshot`."""
+        return snapshot.state_hash(map(self.snapshot, self._shops.ids(deleted=True)))
 
     def take_partition(self, other: Engine, partition: int) -> None:
         """Replaces this engine's shops of `partition` by those of `other`, which loses them.
 
         Raises ValueError when the two do not have the same number of partitions.
         """
-        if self._partitions != other._partitions:
+        if self._shops.count != other._shops.count:
             raise ValueError("the engines have different numbers of partitions")
-        if other is self:
-            return
-        for shop in self._in(partition):
-            self._lose(shop)
-        for shop in other._in(partition):
-            other._lose(shop)
-            self._keep(shop)
+        if other is not self:
+            self._shops.take(other._shops, partition)
 
-    def _in(self, partition: int) -> list[Shop]:
-        return [shop for shop in self._shops.values() if shop.partition == partition]
+    # --- Stored state: docs/engine.md section 13 ---
 
-    def _lose(self, shop: Shop) -> None:
-        del self._shops[shop.shop_id]
-        self._due.set(shop.shop_id, None)
+    def load_manifest(self, manifest: bytes) -> int:
+        """Puts an encoded `Manifest`'s shops in place of its partition's, stored; returns the partition.
 
-    def _keep(self, shop: Shop) -> None:
-        """Holds the shop, new or changed, and knows when it is due."""
-        self._shops[shop.shop_id] = shop
-        first = due.next_due(shop)
-        self._due.set(shop.shop_id, None if first is None else first.at_ms)
+        Raises ValueError for bytes that are no manifest, of another rules version, or of a partition
+        that is not there.
+        """
+        return self._shops.load_manifest(manifest)
+
+    def install(self, manifest: bytes) -> None:
+        """Says where the partition, as it was at its last `rotate`, is stored now. Raises as `load_manifest`."""
+        self._shops.install(manifest)
+
+    def rotate(self, partition: int) -> None:
+        """Closes the recent generations of the partition's shops."""
+        self._shops.rotate(partition)
+
+    def put_chunk(self, chunk_id: bytes, content: bytes) -> None:
+        """Hands in a chunk's content. Raises ValueError when the id has not 32 bytes."""
+        self._shops.put_chunk(chunk_id, content)
+
+    def touched(self) -> list[str]:
+        """Shops changed since `load_manifest`, or ever without one; sorted by id bytes."""
+        return self._shops.touched()
+
+    def flush(self, shop_id: str) -> tuple[bytes, bytes, list[bytes]]:
+        """(StoredShop without places, head, contents of a segment's chunks) of a loaded shop.
+
+        Raises KeyError for a shop that is unknown or not loaded.
+        """
+        return snapshot.flush(self._shops.loaded(shop_id))
+
+    def missing_of(self, shop_id: str) -> bytes:
+        """Ids of the chunks that `snapshot` of this shop needs. Raises KeyError for an unknown shop."""
+        return b"".join(self._shops.missing_of(shop_id))
+
+    def memory(self) -> int:
+        """About how many bytes shops and chunks take."""
+        return self._shops.memory()
+
+    def shrink(self, limit: int) -> None:
+        """Forgets chunks and unloads shops, those unused for the longest first, down to `limit` bytes."""
+        self._shops.shrink(limit)
 
 
-def _decode(message_type: type[Message], data: bytes) -> Message:
+def _decode(message_type: type[M], data: bytes) -> M:
     try:
         return wire.decode(message_type, data)
     except wire.MalformedError:
         raise refusals.malformed(message_type.DESCRIPTOR.full_name) from None
     except wire.NotUtf8Error as error:
         raise refusals.invalid(error.path, "must be UTF-8") from None
-
-
-def _load(data: bytes, partitions: int) -> Shop:
-    try:
-        state = wire.decode(engine_pb2.ShopSnapshot, data)
-    except (wire.MalformedError, wire.NotUtf8Error):
-        raise ValueError("not a snapshot") from None
-    return snapshot.load(state, partition_of(state.shop.shop_id, partitions))

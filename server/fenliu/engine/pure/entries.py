@@ -33,9 +33,10 @@ class EntriesByPartition:
         ]
 
 
-def split_entries(entries: bytes) -> Iterable[bytes]:
+def split_entries(entries: bytes, start: int = 0) -> Iterable[tuple[bytes, int]]:
+    """The entries from this offset on, each with the offset behind it. Raises ValueError."""
     try:
-        yield from wire.split_delimited(entries)
+        yield from wire.split_delimited(entries, start)
     except wire.MalformedError:
         raise ValueError("the entries break off") from None
 

@@ -28,6 +28,12 @@ def require_owner_for_grants(shop: Shop, actor: str, wanted: shop_pb2.Shop) -> N
         raise Refusal("NOT_ALLOWED", ACTOR, "only the owner grants permissions")
 
 
+def require_owner_for_deleting(shop: Shop, actor: str) -> None:
+    """Refuses anybody but the operator and the owner."""
+    if not _is_owner(shop, actor):
+        raise Refusal("NOT_ALLOWED", ACTOR, "only the owner deletes the shop")
+
+
 def _is_owner(shop: Shop, actor: str) -> bool:
     """The owner account, or nobody: the operator's own tools."""
     return actor in ("", shop.config.owner_agent_id)

@@ -19,6 +19,7 @@ _TABLE = {
     "NOT_ALLOWED": (_PERMISSION_DENIED, ""),
     "CONVERSATION_CLOSED": (_FAILED_PRECONDITION, "already closed"),
     "RECEIVER_UNAVAILABLE": (_FAILED_PRECONDITION, ""),
+    "SHOP_IN_USE": (_FAILED_PRECONDITION, "conversations are open or buyers wait"),
     "HOP_LIMIT": (_FAILED_PRECONDITION, "at most 10 hops"),
     "STALE_ETAG": (_ABORTED, ""),
 }

@@ -1,19 +1,17 @@
 """Repeated requests and events (docs/engine.md section 1, *Repeats*)."""
 
 import hashlib
-from collections import OrderedDict
 from typing import Any
 
 from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind
+from fenliu.engine.pure import keys
 from fenliu.engine.pure.parts import Remembered
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.wire import encode
 from fenliu.v1 import dispatch_pb2
-
-LIFETIME_MS = 86_400_000
 
 _REQUESTS = frozenset(
     (
@@ -35,52 +33,41 @@ def id_of(kind: CommandKind, command: Any) -> str:
     return known_id
 
 
-def find(shop: Shop, kind: CommandKind, command: Message, now: int) -> bytes | None:
-    """The reply to a repeat; None when the command is new. Refuses a request id used otherwise."""
+def key_of(kind: CommandKind, command: Any) -> bytes | None:
+    """The key under which the command's id is remembered; None: it has none."""
     known_id = id_of(kind, command)
     if not known_id:
         return None
     if kind in _REQUESTS:
-        request = shop.requests.get(known_id)
-        if request is None or not exists(request.at_ms, now):
-            return None
+        return keys.of_request(known_id)
+    return keys.of_order_event(known_id) if kind == CommandKind.ORDER else keys.of_event(known_id)
+
+
+def find(shop: Shop, kind: CommandKind, command: Message, now: int) -> bytes | None:
+    """The reply to a repeat; None when the command is new. Refuses a request id used otherwise."""
+    key = key_of(kind, command)
+    entry = shop.learned.find(key) if key is not None else None
+    if entry is None or not shop.horizon(now).remembered(entry[0]):
+        return None
+    if kind in _REQUESTS:
+        request = keys.request_of(entry)
         if request.digest != _digest(kind, command):
             raise Refusal("REQUEST_ID_REUSED", "request_id")
         return request.reply
-    at_ms = _events(shop, kind).get(known_id)
-    if at_ms is None or not exists(at_ms, now):
-        return None
     if kind == CommandKind.ORDER:
         return encode(dispatch_pb2.OrderResult(duplicate=True))
     return encode(dispatch_pb2.MessageResult(duplicate=True))
 
 
 def remember(shop: Shop, kind: CommandKind, command: Message, reply: bytes, now: int) -> None:
-    """Remembers the command's id, if it has one, and forgets what expired."""
-    new_id = id_of(kind, command)
-    if not new_id:
+    """Remembers the command's id, if it has one."""
+    key = key_of(kind, command)
+    if key is None:
         return
+    entry: keys.Entry = now, b""
     if kind in _REQUESTS:
-        shop.requests[new_id] = Remembered(_digest(kind, command), now, reply)
-        shop.requests.move_to_end(new_id)
-        while not exists(next(iter(shop.requests.values())).at_ms, now):
-            shop.requests.popitem(last=False)
-        return
-    events = _events(shop, kind)
-    events[new_id] = now
-    events.move_to_end(new_id)
-    while not exists(next(iter(events.values())), now):
-        events.popitem(last=False)
-
-
-def exists(at_ms: int, now: int) -> bool:
-    """Whether an id remembered at `at_ms` still is."""
-    return now - at_ms <= LIFETIME_MS
-
-
-def _events(shop: Shop, kind: CommandKind) -> OrderedDict[str, int]:
-    """Those of orders are apart."""
-    return shop.order_events if kind == CommandKind.ORDER else shop.events
+        entry = keys.request_entry(Remembered(_digest(kind, command), now, reply))
+    shop.learned.put(key, entry)
 
 
 def _digest(kind: CommandKind, command: Message) -> bytes:

@@ -5,22 +5,24 @@ whose turn would end first, at `e + ONE // w`, is picked. So with constant weigh
 whole buyer off the exact share, and nobody catches up a backlog.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fenliu.engine.pure.document import Groups
-
-if TYPE_CHECKING:
-    from fenliu.engine.pure.agents import Agent
 
 ONE = 2**64
 
 # (key, agent id, stamp): holds as long as the member still has the stamp. A pool gives each stamp
 # once, so that no item of somebody who left the shop can pass for one of somebody who came back.
 _HeapItem = tuple[int, str, int]
+
+
+class Candidate(Protocol):
+    """An agent, as far as selection knows one."""
+
+    available: bool
+    effective_weight: int
 
 
 class Member:
@@ -85,7 +87,7 @@ class Pool:
         self._waiting: list[_HeapItem] = []
         self._last_stamp = 0
 
-    def bring_up_to_date(self, agents: Mapping[str, Agent]) -> None:
+    def bring_up_to_date(self, agents: Mapping[str, Candidate]) -> None:
         """Takes over availability and weights as they are now; only directly before a pick."""
         for agent_id in self.changed:
             agent = agents.get(agent_id)

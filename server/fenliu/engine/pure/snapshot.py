@@ -1,9 +1,9 @@
-"""The canonical state of a shop as bytes and back, and the hash over all (docs/engine.md sections 2, 12)."""
+"""The canonical state of a shop as bytes and back, and the hash over all (docs/engine.md sections 2, 12, 13)."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-from fenliu.engine.pure import repeats, wire
+from fenliu.engine.pure import due, keys, segments, wire
 from fenliu.engine.pure.parts import Contact, Conversation, Remembered, Waiting
 from fenliu.engine.pure.selection import Member, Pool
 from fenliu.engine.pure.state import Shop
@@ -14,16 +14,60 @@ RULES_VERSION = 1
 """Version of the arithmetic by which entries are applied."""
 
 
-def state_hash(shops: Mapping[str, Shop]) -> bytes:
-    """32 bytes over the whole state."""
+def state_hash(snapshots: Iterable[bytes]) -> bytes:
+    """32 bytes over the whole state: every shop's snapshot, by shop id."""
     total = hashlib.sha256()
-    for shop_id in sorted(shops):
-        total.update(hashlib.sha256(take(shops[shop_id])).digest())
+    for snapshot in snapshots:
+        total.update(hashlib.sha256(snapshot).digest())
     return total.digest()
 
 
 def take(shop: Shop) -> bytes:
-    """The encoded `ShopSnapshot`; lists what exists at the shop's last time."""
+    """The encoded `ShopSnapshot`; lists what exists at the shop's last time.
+
+    Raises ValueError when a chunk that may hold something is missing.
+    """
+    snapshot = _head(shop)
+    for key, entry in shop.learned.everything(shop.horizon(shop.last_now_ms)):
+        kind, name = key[:1], key[1:]
+        if kind == keys.CONTACT and not shop.is_live(buyer_id := name.decode()):
+            snapshot.contacts.append(_contact_state(buyer_id, keys.contact_of(entry)))
+        elif kind == keys.EVENT:
+            snapshot.events.add(event_id=name.decode(), at_ms=entry[0])
+        elif kind == keys.ORDER_EVENT:
+            snapshot.order_events.add(event_id=name.decode(), at_ms=entry[0])
+        elif kind == keys.REQUEST:
+            request = keys.request_of(entry)
+            snapshot.requests.add(
+                request_id=name.decode(),
+                digest=request.digest,
+                at_ms=request.at_ms,
+                reply=request.reply,
+            )
+    snapshot.contacts.sort(key=lambda contact: contact.buyer_id)
+    return wire.encode(snapshot)
+
+
+def flush(shop: Shop) -> tuple[bytes, bytes, list[bytes]]:
+    """(`StoredShop` without places, head, contents of a segment's chunks) to store the shop by."""
+    first = due.next_due(shop)
+    stored = engine_pb2.StoredShop(
+        shop_id=shop.shop_id,
+        next_due_ms=None if first is None else first.at_ms,
+        session_ids=sorted(shop.sessions),
+        deleted=shop.deleted,
+        last_decision=shop.last_decision,
+        last_now_ms=shop.last_now_ms,
+        contact_lifetime_ms=shop.config.contact_lifetime_ms,
+        contacts_since_ms=shop.contacts_since_ms,
+        fresh=shop.fresh,
+    )
+    learned = shop.learned.learned(shop.horizon(shop.last_now_ms))
+    return wire.encode(stored), wire.encode(_head(shop)), segments.cut(learned)
+
+
+def _head(shop: Shop) -> engine_pb2.ShopSnapshot:
+    """All that does not stand in segments."""
     now = shop.last_now_ms
     snapshot = engine_pb2.ShopSnapshot(
         rules_version=RULES_VERSION,
@@ -32,6 +76,8 @@ def take(shop: Shop) -> bytes:
         last_decision=shop.last_decision,
         last_conversation=shop.last_conversation,
         clamped_timestamps=shop.clamped_timestamps,
+        contacts_since_ms=shop.contacts_since_ms,
+        deleted=shop.deleted,
     )
     for agent_id, agent in sorted(shop.agents.items()):
         snapshot.agents.add(
@@ -62,14 +108,10 @@ def take(shop: Shop) -> bytes:
             transfer_hops=conversation.transfer_hops,
             inquiry=_unless_empty(conversation.inquiry),
         )
-    for buyer_id, contact in sorted(shop.contacts.items()):
-        if shop.contact_exists(contact, now):
-            snapshot.contacts.add(
-                buyer_id=buyer_id,
-                agent_id=contact.agent_id,
-                consulted_at_ms=contact.consulted_at_ms,
-                conversation=contact.conversation,
-            )
+    horizon = shop.horizon(now)
+    for buyer_id, contact in sorted(shop.live_contacts.items()):
+        if horizon.contact(contact.consulted_at_ms):
+            snapshot.contacts.append(_contact_state(buyer_id, contact))
     for buyer_id, waiting in sorted(shop.waiting.items()):
         snapshot.waiting.add(
             buyer_id=buyer_id,
@@ -83,27 +125,22 @@ def take(shop: Shop) -> bytes:
             reply_hops=waiting.reply_hops,
             transfer_hops=waiting.transfer_hops,
         )
-    for request_id, request in sorted(shop.requests.items()):
-        if repeats.exists(request.at_ms, now):
-            snapshot.requests.add(
-                request_id=request_id,
-                digest=request.digest,
-                at_ms=request.at_ms,
-                reply=request.reply,
-            )
-    for event_id, at_ms in sorted(shop.events.items()):
-        if repeats.exists(at_ms, now):
-            snapshot.events.add(event_id=event_id, at_ms=at_ms)
     for pool in sorted(shop.pools.values(), key=lambda pool: pool.group_ids):
         if pool.picked_from:
             _take_pool(snapshot.pools.add(), pool)
     for owner, accumulator in sorted(shop.mixed.items()):
         snapshot.mixed.add(owner=owner, accumulator=accumulator)
     snapshot.slot_releases_ms.extend(shop.slot_releases_ms)
-    for event_id, at_ms in sorted(shop.order_events.items()):
-        if repeats.exists(at_ms, now):
-            snapshot.order_events.add(event_id=event_id, at_ms=at_ms)
-    return wire.encode(snapshot)
+    return snapshot
+
+
+def _contact_state(buyer_id: str, contact: Contact) -> engine_pb2.ContactState:
+    return engine_pb2.ContactState(
+        buyer_id=buyer_id,
+        agent_id=contact.agent_id,
+        consulted_at_ms=contact.consulted_at_ms,
+        conversation=contact.conversation,
+    )
 
 
 def _unless_empty(inquiry: engine_pb2.Inquiry) -> engine_pb2.Inquiry | None:
@@ -122,18 +159,28 @@ def _take_pool(state: engine_pb2.PoolState, pool: Pool) -> None:
         )
 
 
-def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
-    """The shop as the snapshot says. Raises ValueError if it cannot be one of this version's."""
+def decode(data: bytes) -> engine_pb2.ShopSnapshot:
+    """Raises ValueError if it cannot be a snapshot of this version."""
+    try:
+        snapshot = wire.decode(engine_pb2.ShopSnapshot, data)
+    except (wire.MalformedError, wire.NotUtf8Error):
+        raise ValueError("not a snapshot") from None
     if snapshot.rules_version != RULES_VERSION:
         raise ValueError(f"snapshot of rules version {snapshot.rules_version}")
     if not snapshot.shop.shop_id or not snapshot.shop.etag:
         raise ValueError("snapshot without a shop")
+    return snapshot
+
+
+def load(snapshot: engine_pb2.ShopSnapshot, shop: Shop) -> Shop:
+    """Makes a new shop as the snapshot says. Raises ValueError if its parts do not fit together."""
     now = snapshot.last_now_ms
-    shop = Shop(snapshot.shop.shop_id, partition, now)
     shop.put_document(snapshot.shop, now)
     shop.last_decision = snapshot.last_decision
     shop.last_conversation = snapshot.last_conversation
     shop.clamped_timestamps = snapshot.clamped_timestamps
+    shop.contacts_since_ms = snapshot.contacts_since_ms
+    shop.deleted = snapshot.deleted
     for agent_state in snapshot.agents:
         agent = shop.agents.get(agent_state.agent_id)
         if agent is None:
@@ -166,11 +213,6 @@ def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
                 one.inquiry,
             )
         )
-    for contact in snapshot.contacts:
-        shop.set_contact(
-            contact.buyer_id,
-            Contact(contact.agent_id, contact.consulted_at_ms, contact.conversation),
-        )
     for waiting in sorted(snapshot.waiting, key=lambda waiting: waiting.decision):
         shop.put_waiting(
             Waiting(
@@ -186,12 +228,18 @@ def load(snapshot: engine_pb2.ShopSnapshot, partition: int) -> Shop:
                 waiting.transfer_hops,
             )
         )
-    for request in sorted(snapshot.requests, key=lambda request: request.at_ms):
-        shop.requests[request.request_id] = Remembered(request.digest, request.at_ms, request.reply)
-    for event in sorted(snapshot.events, key=lambda event: event.at_ms):
-        shop.events[event.event_id] = event.at_ms
-    for event in sorted(snapshot.order_events, key=lambda event: event.at_ms):
-        shop.order_events[event.event_id] = event.at_ms
+    for contact in snapshot.contacts:
+        shop.set_contact(
+            contact.buyer_id,
+            Contact(contact.agent_id, contact.consulted_at_ms, contact.conversation),
+        )
+    for request in snapshot.requests:
+        entry = keys.request_entry(Remembered(request.digest, request.at_ms, request.reply))
+        shop.learned.put(keys.of_request(request.request_id), entry)
+    for event in snapshot.events:
+        shop.learned.put(keys.of_event(event.event_id), (event.at_ms, b""))
+    for event in snapshot.order_events:
+        shop.learned.put(keys.of_order_event(event.event_id), (event.at_ms, b""))
     for mixed in snapshot.mixed:
         shop.mixed[mixed.owner] = mixed.accumulator
     shop.slot_releases_ms.extend(snapshot.slot_releases_ms)

@@ -1,14 +1,18 @@
 """The state of one shop (docs/engine.md section 2) and the bookkeeping that keeps its parts in step.
 
-Changed only from `apply` (facts), `repeats` (ids) and `snapshot` (loading). Decides nothing.
+Changed only from `apply` (facts), `repeats` (ids), `snapshot` and `stored` (loading and storing). Decides
+nothing.
 """
 
 from collections import OrderedDict, deque
 
+from fenliu.engine.pure import keys
 from fenliu.engine.pure.agents import Agent
 from fenliu.engine.pure.deadlines import Deadlines
 from fenliu.engine.pure.document import Config, Groups
-from fenliu.engine.pure.parts import Contact, Conversation, Remembered, Waiting
+from fenliu.engine.pure.generations import Generations, GetChunk
+from fenliu.engine.pure.keys import Horizon
+from fenliu.engine.pure.parts import Contact, Conversation, Waiting
 from fenliu.engine.pure.selection import Pool
 from fenliu.v1 import shop_pb2, types_pb2
 
@@ -19,29 +23,33 @@ class Shop:
     """Everything the engine knows of one shop."""
 
     __slots__ = (
-        "_sweep_contacts_at",
         "agents",
+        "begun_since_rotate",
+        "buyer_of_live_conversation",
+        "changed",
+        "changed_before_rotate",
         "clamped_timestamps",
         "config",
-        "contact_of_conversation",
-        "contacts",
+        "contacts_since_ms",
         "conversation_of_buyer",
         "conversations",
+        "deleted",
         "document",
-        "events",
+        "fresh",
+        "get_chunk",
         "idle_since",
         "last_closed",
         "last_conversation",
         "last_decision",
         "last_now_ms",
+        "learned",
+        "live_contacts",
         "mixed",
         "online_participants",
-        "order_events",
         "partition",
         "pools",
         "queued",
         "queued_since",
-        "requests",
         "sessions",
         "shop_id",
         "slot_releases_ms",
@@ -51,31 +59,41 @@ class Shop:
         "waiting",
     )
 
-    def __init__(self, shop_id: str, partition: int, now_ms: int) -> None:
+    def __init__(self, shop_id: str, partition: int, now_ms: int, get_chunk: GetChunk) -> None:
         """A shop that does not exist yet: it does once a document is in place."""
         self.shop_id = shop_id
         self.partition = partition
+        self.get_chunk = get_chunk
         self.last_now_ms = now_ms
-        self.document = shop_pb2.Shop()
         self.last_decision = 0
         self.last_conversation = 0
+        self.deleted = False
+        # Against what is stored (docs/engine.md section 13). Changed since its partition was last
+        # rotated; or before that and since the manifest.
+        self.changed = False
+        self.changed_before_rotate = False
+        self._begin(shop_pb2.Shop())
+
+    def _begin(self, document: shop_pb2.Shop) -> None:
+        """Nothing is known besides the document, the times and the numbers."""
+        self.document = document
         self.clamped_timestamps = 0
+        self.contacts_since_ms = 0
         self.agents: dict[str, Agent] = {}
         self.conversations: dict[int, Conversation] = {}
-        self.contacts: dict[str, Contact] = {}
         # By (since, decision): time and numbers only grow, and nobody who waits changes place.
         self.waiting: OrderedDict[str, Waiting] = OrderedDict()
-        # Remembered ids, in the order in which they will be forgotten.
-        self.requests: OrderedDict[str, Remembered] = OrderedDict()
-        self.events: OrderedDict[str, int] = OrderedDict()  # event id: when
-        self.order_events: OrderedDict[str, int] = OrderedDict()
+        # Contacts of buyers with an open conversation or a waiting entry; the others', and the ids
+        # that are remembered, are among what the shop has learned.
+        self.live_contacts: dict[str, Contact] = {}
+        self.learned = Generations(self.get_chunk)
         self.pools: dict[Groups, Pool] = {}
         self.mixed: dict[str, int] = {}  # owner: accumulator of mixed mode, above 0
         self.slot_releases_ms: deque[int] = deque(maxlen=SLOT_RELEASES_KEPT)
         # Derived.
         self.config = Config(self.document)
         self.conversation_of_buyer: dict[str, Conversation] = {}
-        self.contact_of_conversation: dict[int, str] = {}  # conversation: buyer
+        self.buyer_of_live_conversation: dict[int, str] = {}  # of the live contacts
         self.sessions: dict[str, set[str]] = {}  # session: its agents
         self.online_participants = 0
         self.queued: dict[int, Waiting] = {}  # decision: entry
@@ -88,15 +106,27 @@ class Shop:
         self.last_closed: Conversation | None = None
         # Something has happened since the last look by which somebody who waits may be taken.
         self.unsettled = True
-        self._sweep_contacts_at = 1024
+        # What segments known from before say does not count any more; since the last rotation, or not.
+        self.fresh = True
+        self.begun_since_rotate = True
 
     @property
     def exists(self) -> bool:
-        return self.document.etag != ""
+        return self.document.etag != "" and not self.deleted
+
+    def delete(self, etag: str) -> None:
+        """Only id, revision, times and numbers stay."""
+        self._begin(shop_pb2.Shop(shop_id=self.shop_id, etag=etag))
+        self.deleted = True
+
+    def take_chunks_from(self, get_chunk: GetChunk) -> None:
+        """The shop is another engine's now."""
+        self.get_chunk = self.learned.get_chunk = get_chunk
 
     # --- Conversations ---
 
     def open_conversation(self, conversation: Conversation) -> None:
+        self._comes_alive(conversation.buyer_id)
         self.conversations[conversation.number] = conversation
         self.conversation_of_buyer[conversation.buyer_id] = conversation
         self.last_conversation = max(self.last_conversation, conversation.number)
@@ -113,6 +143,7 @@ class Shop:
         self.unanswered_since.set(number, None)
         self.last_closed = conversation
         self._count(conversation, -1)
+        self._may_have_left(conversation.buyer_id)
 
     def watch(self, conversation: Conversation) -> None:
         """Keeps what may fall due for an open conversation in step with it."""
@@ -145,6 +176,7 @@ class Shop:
 
     def put_waiting(self, entry: Waiting) -> None:
         """Places an entry, behind all others, or keeps what hangs on a changed one in step."""
+        self._comes_alive(entry.buyer_id)
         self.waiting[entry.buyer_id] = entry
         if entry.is_queued:
             self.queued[entry.decision] = entry
@@ -156,6 +188,7 @@ class Shop:
         entry = self.waiting.pop(buyer_id, None)
         if entry is not None:
             self._leave_queue(entry)
+            self._may_have_left(buyer_id)
 
     def _leave_queue(self, entry: Waiting) -> None:
         self.queued.pop(entry.decision, None)
@@ -163,36 +196,65 @@ class Shop:
 
     # --- Contacts ---
 
+    def horizon(self, now: int) -> Horizon:
+        """What exists at `now`."""
+        return Horizon(now, self.config.contact_lifetime_ms, self.contacts_since_ms)
+
+    def is_live(self, buyer_id: str) -> bool:
+        return buyer_id in self.conversation_of_buyer or buyer_id in self.waiting
+
     def contact(self, buyer_id: str, now: int) -> Contact | None:
         """The buyer's contact, if it exists at `now`."""
-        contact = self.contacts.get(buyer_id)
-        # What had expired at the last entry stays so, even if an effect is due before that.
-        if contact is None or not self.contact_exists(contact, max(now, self.last_now_ms)):
+        contact = self._known_contact(buyer_id)
+        if contact is None or not self.horizon(now).contact(contact.consulted_at_ms):
             return None
         return contact
 
-    def contact_exists(self, contact: Contact, now: int) -> bool:
-        return now - contact.consulted_at_ms <= self.config.contact_lifetime_ms
+    def buyer_of_contact(self, conversation: int) -> str | None:
+        """The buyer whose contact is, or was, of this conversation."""
+        buyer_id = self.buyer_of_live_conversation.get(conversation)
+        if buyer_id is None:
+            found = self.learned.find(keys.of_conversation(conversation))
+            buyer_id = found[1].decode() if found is not None else None
+        return buyer_id
 
     def set_contact(self, buyer_id: str, contact: Contact) -> None:
-        before = self.contacts.get(buyer_id)
-        if before is not None:
-            self.contact_of_conversation.pop(before.conversation, None)
-        self.contacts[buyer_id] = contact
-        self.contact_of_conversation[contact.conversation] = buyer_id
-        if len(self.contacts) > self._sweep_contacts_at:
-            self.drop_expired_contacts(self.last_now_ms)
-            self._sweep_contacts_at = max(1024, 2 * len(self.contacts))
+        if self.is_live(buyer_id):
+            self._drop_live_contact(buyer_id)
+            self.live_contacts[buyer_id] = contact
+            self.buyer_of_live_conversation[contact.conversation] = buyer_id
+        else:
+            entry = keys.contact_entry(contact)
+            self.learned.put(keys.of_buyer(buyer_id), entry)
+            of_conversation = keys.of_conversation(contact.conversation)
+            self.learned.put(of_conversation, (contact.consulted_at_ms, buyer_id.encode()))
 
-    def drop_expired_contacts(self, now: int) -> None:
-        gone = [
-            (buyer_id, contact.conversation)
-            for buyer_id, contact in self.contacts.items()
-            if not self.contact_exists(contact, now)
-        ]
-        for buyer_id, conversation in gone:
-            del self.contacts[buyer_id]
-            self.contact_of_conversation.pop(conversation, None)
+    def _known_contact(self, buyer_id: str) -> Contact | None:
+        """The buyer's contact, whether it exists or not."""
+        if self.is_live(buyer_id):
+            return self.live_contacts.get(buyer_id)
+        found = self.learned.find(keys.of_buyer(buyer_id))
+        return keys.contact_of(found) if found is not None else None
+
+    def _comes_alive(self, buyer_id: str) -> None:
+        """Before the buyer has an open conversation or a waiting entry: fetches the contact."""
+        contact = None if self.is_live(buyer_id) else self._known_contact(buyer_id)
+        if contact is not None:
+            self.live_contacts[buyer_id] = contact
+            self.buyer_of_live_conversation[contact.conversation] = buyer_id
+
+    def _may_have_left(self, buyer_id: str) -> None:
+        """A buyer who has neither any more leaves the contact to the recent generation."""
+        if not self.is_live(buyer_id):
+            contact = self._drop_live_contact(buyer_id)
+            if contact is not None:
+                self.set_contact(buyer_id, contact)
+
+    def _drop_live_contact(self, buyer_id: str) -> Contact | None:
+        contact = self.live_contacts.pop(buyer_id, None)
+        if contact is not None:
+            self.buyer_of_live_conversation.pop(contact.conversation, None)
+        return contact
 
     # --- Agents and pools ---
 

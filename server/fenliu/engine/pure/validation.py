@@ -190,6 +190,10 @@ def set_weights(request: shop_pb2.SetWeightsRequest) -> None:
         _first(f"weights[{i}].agent_id", weight.agent_id, seen)
 
 
+def delete_shop(request: shop_pb2.DeleteShopRequest) -> None:
+    _id("shop_id", request.shop_id)
+
+
 def apply_shop(request: shop_pb2.ApplyShopRequest) -> None:
     if not request.HasField("shop"):
         raise invalid("shop", "required")

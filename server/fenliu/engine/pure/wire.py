@@ -77,15 +77,17 @@ def delimited(data: bytes) -> bytes:
     return varint(len(data)) + data
 
 
-def split_delimited(data: bytes) -> Iterator[bytes]:
-    """The parts of a run of delimited parts. Raises MalformedError where the run breaks off."""
-    at = 0
+def split_delimited(data: bytes, at: int = 0) -> Iterator[tuple[bytes, int]]:
+    """The parts of a run of delimited parts from `at` on, each with the place behind it.
+
+    Raises MalformedError where the run breaks off.
+    """
     while at < len(data):
         length, at = _varint(data, at, len(data))
         if length > len(data) - at:
             raise MalformedError
-        yield data[at : at + length]
         at += length
+        yield data[at - length : at], at
 
 
 def split_batch(data: bytes) -> tuple[list[bytes], int]:
