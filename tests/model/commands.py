@@ -280,6 +280,24 @@ def shortened(rng: Random, stored: shop_pb2.Shop) -> Message:
     return shop_pb2.ApplyShopRequest(shop=shop)
 
 
+def with_long_memory(rng: Random, message: Any) -> None:
+    """Makes a document one of a shop whose buyers come and go, and are known when they come again."""
+    if not message.HasField("shop") or rng.randrange(4) == 0:
+        return
+    shop = message.shop
+    shop.settings.sticky_window_ms = 30 * DAY
+    shop.settings.sticky_suspended_window_ms = rng.choice([1000, DAY])
+    shop.settings.idle_close_ms = rng.choice([300, 1000, 1000, 5000])
+    shop.settings.queue_timeout_ms = 1000
+    if rng.randrange(3):
+        shop.settings.queue_limit = 0
+        for agent in shop.agents:
+            agent.cap = agent.daily_limit = agent.hourly_limit = 0
+            agent.weight = agent.weight or 1
+        for group in shop.groups:
+            group.when_unavailable = group.when_unavailable if group.when_unavailable != 2 else 1
+
+
 def delete_shop(rng: Random, etags: list[str]) -> Message:
     return shop_pb2.DeleteShopRequest(
         shop_id=shop_id(rng), etag=some(rng, [*etags, "x"], odds=2), force=rng.randrange(2) == 0

@@ -282,6 +282,7 @@ def store_something(pair: Lockstep, rng: Random) -> None:
         if turn < 2:
             storage.store(partition, rng)
             storage.install(partition)
+            storage.shrink()
     elif turn < 8:
         if rotated is not None and not rotated.stored:
             storage.store(partition, rng)
@@ -317,8 +318,16 @@ def long_walk(seed: int, commands_: int, *, stored: bool = False) -> Lockstep:
     """Commands as in life, for longer than hypothesis would walk; engines start again at times."""
     rng, pair, now = Random(seed), Lockstep(all_cores(), stored=stored), T0
     for shop_id in commands.SHOPS[:2]:
-        shop = commands.document(rng, shop_id)
-        pair.do("apply_shop", shop_pb2.ApplyShopRequest(shop=shop), now)
+        made = shop_pb2.ApplyShopRequest(shop=commands.document(rng, shop_id))
+        if stored:
+            commands.with_long_memory(rng, made)
+        pair.do("apply_shop", made, now)
+        for agent in made.shop.agents:
+            update = presence_pb2.PresenceUpdate(
+                update_id="u", shop_id=shop_id, agent_id=agent.agent_id, status=1
+            )
+            session = engine_pb2.UpdatePresence(session_id="x", update=update)
+            pair.do("update_presence", session, now)
     shops = pair.model.shops
     for _ in range(commands_):
         now += rng.choice(commands.JUMPS[:15] if rng.randrange(30) else commands.JUMPS)
@@ -326,11 +335,16 @@ def long_walk(seed: int, commands_: int, *, stored: bool = False) -> Lockstep:
         issued = shops[commands.SHOPS[0]].conversations_issued
         name, message, actor = commands.any_command(rng, issued, etags, now)
         gone = [shop_id for shop_id, shop in shops.items() if not shop.exists]
-        if gone and rng.randrange(10) == 0:
+        if gone and rng.randrange(6) == 0:
             name, message = "apply_shop", commands.made_again(rng, rng.choice(gone))
-        elif rng.randrange(60) == 0 and shops[commands.SHOPS[0]].exists:
+        elif rng.randrange(60) == 0 and not stored and shops[commands.SHOPS[0]].exists:
             name, actor = "apply_shop", ""
             message = commands.shortened(rng, shops[commands.SHOPS[0]].document)
+        elif stored and rng.randrange(80) == 0:
+            doomed = shop_pb2.DeleteShopRequest(shop_id=rng.choice(commands.SHOPS), force=True)
+            name, message, actor = "delete_shop", doomed, ""
+        if stored and name == "apply_shop":
+            commands.with_long_memory(rng, message)
         if pair.do(name, message, now, actor).entry:
             pair.check_shop(Walk.shop_of(name, message))
         turn = rng.randrange(100)
