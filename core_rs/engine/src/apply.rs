@@ -3,14 +3,15 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use prost::Message;
+
 use crate::config::{Lookup, by_priority};
 use crate::inquiry::{self, Asked, Kept};
+use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::selection::{Member, Pool};
-use crate::state::{
-    Buyer, Contact, Conversation, Hops, Map, Remembered, Shop, Waiting, still_remembered,
-};
+use crate::state::{Contact, Conversation, Hops, Shop, Waiting};
 use crate::volume::Limits;
 use api::{Outcome, PresenceStatus, Reason, Sender};
 use record::entry::Command;
@@ -48,9 +49,16 @@ impl Shop {
                 }
             }
             (Fact::WeightsSet(set), _) => self.apply_weights(set),
-            (Fact::WaitingCancelled(_), Command::CancelInquiry(request)) => {
-                self.wait_no_more(&request.buyer_id);
-                self.forget_buyer(&request.buyer_id);
+            (Fact::WaitingCancelled(cancelled), _) => {
+                let buyer_id = match (cancelled.buyer_id.as_str(), command) {
+                    ("", Command::CancelInquiry(request)) => &request.buyer_id,
+                    (buyer_id, _) => buyer_id,
+                };
+                if let Some((key, _)) = self.buyers.get_key_value(buyer_id) {
+                    let key = key.clone();
+                    self.wait_no_more(&key);
+                    self.leave(&key);
+                }
             }
             (Fact::ReplyTimedOut(timed_out), _) => {
                 if let Some(open) = self.conversations.get_mut(&timed_out.conversation) {
@@ -63,9 +71,10 @@ impl Shop {
                     self.refresh(slot);
                 }
             }
+            (Fact::ShopDeleted(deleted), _) => self.apply_deleted(deleted),
             (Fact::OrderNoted(_), _) => {}
             // No other command leads to such a fact.
-            (Fact::MessageNoted(_) | Fact::WaitingCancelled(_), _) => {}
+            (Fact::MessageNoted(_), _) => {}
         }
     }
 
@@ -359,7 +368,7 @@ impl Shop {
         if let Some(buyer) = self.buyers.get_mut(&closed.buyer) {
             buyer.open = None;
         }
-        self.forget_buyer(&closed.buyer);
+        self.leave(&closed.buyer);
         self.closed_last = Some((fact.conversation, closed));
     }
 
@@ -439,37 +448,6 @@ impl Shop {
         self.refresh(slot);
     }
 
-    /// The buyer consulted an agent; an older consultation changes nothing.
-    fn consult(&mut self, buyer_id: &str, agent: u32, at_ms: i64, conversation: u64, now: i64) {
-        let contact = self.contact(buyer_id, now);
-        if contact.is_none_or(|contact| at_ms >= contact.consulted_at_ms) {
-            let contact = Contact {
-                agent,
-                consulted_at_ms: at_ms,
-                conversation,
-            };
-            let buyer = self.buyer_key(buyer_id);
-            self.set_contact(buyer, contact);
-        }
-    }
-
-    /// The agent's word to a closed conversation renews the contact made in it.
-    fn prolong_contact(&mut self, conversation: u64, author: u32, at_ms: i64, now: i64) {
-        let Some(buyer_id) = self.contact_buyers.get(&conversation).cloned() else {
-            return;
-        };
-        if let Some(contact) = self.contact(&buyer_id, now)
-            && contact.agent == author
-        {
-            let consulted_at_ms = contact.consulted_at_ms.max(at_ms);
-            let contact = Contact {
-                consulted_at_ms,
-                ..contact
-            };
-            self.set_contact(buyer_id, contact);
-        }
-    }
-
     fn apply_presence(&mut self, changed: &record::PresenceChanged, now: i64) {
         let Some(slot) = self.member(&changed.agent_id) else {
             return;
@@ -510,11 +488,19 @@ impl Shop {
 
     fn apply_document(&mut self, document: &api::Shop, now: i64) {
         let settings = document.settings.clone().unwrap_or_default();
-        if settings.sticky_window_ms() != self.lookup.sticky_window_ms
-            || settings.sticky_suspended_window_ms() != self.lookup.sticky_suspended_window_ms
+        let lookup = &self.lookup;
+        let windows = (lookup.sticky_window_ms, lookup.sticky_suspended_window_ms);
+        if self.exists()
+            && (
+                settings.sticky_window_ms(),
+                settings.sticky_suspended_window_ms(),
+            ) != windows
         {
-            self.drop_contacts(now);
+            // A longer window brings nothing back.
+            let since_ms = now.saturating_sub(lookup.contact_lifetime_ms());
+            self.contacts_since_ms = self.contacts_since_ms.max(since_ms);
         }
+        self.deleted = false;
         self.drop_accumulators(document);
         let seeds = self.pool_seeds(document);
         let before: Vec<u32> = self.members().collect();
@@ -535,6 +521,23 @@ impl Shop {
             }
         }
         self.install(document.clone(), seeds);
+    }
+
+    /// Nothing stays but the shop's id, its etag, its last time and its numbers.
+    fn apply_deleted(&mut self, deleted: &record::ShopDeleted) {
+        let mut left = Self::new(self.partition);
+        left.document.shop_id = std::mem::take(&mut self.document.shop_id);
+        left.document.etag.clone_from(&deleted.etag);
+        left.last_now_ms = self.last_now_ms;
+        left.last_decision = self.last_decision;
+        left.last_conversation = self.last_conversation;
+        left.deleted = true;
+        left.scheduled = self.scheduled;
+        left.keeping = std::mem::take(&mut self.keeping);
+        left.keeping.fresh = true;
+        left.keeping.place.segments.clear();
+        left.keeping.deleted_in = left.keeping.generation;
+        *self = left;
     }
 
     /// Drops the accumulators of mixed mode whose owner has another percentage now, or is gone.
@@ -558,27 +561,6 @@ impl Shop {
             };
             after == Some(before)
         });
-    }
-
-    /// Frees the contacts that do not exist now, so that a longer window brings nothing back.
-    fn drop_contacts(&mut self, now: i64) {
-        let window = self.lookup.contact_window_ms();
-        let gone: Vec<Arc<str>> = self
-            .buyers
-            .iter()
-            .filter(|(_, buyer)| {
-                buyer
-                    .contact
-                    .is_some_and(|c| now.saturating_sub(c.consulted_at_ms) > window)
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for buyer_id in gone {
-            self.drop_contact(&buyer_id);
-        }
-        let buyers = &self.buyers;
-        self.contact_queue
-            .retain(|(_, id)| buyers.get(id).is_some_and(|b| b.contact.is_some()));
     }
 
     /// The pools that stay under a new document, their groups by its indexes.
@@ -660,6 +642,7 @@ impl Shop {
                 self.volume_resets.insert((due, agent.id.clone()));
             }
         }
+        self.document_bytes = document.encoded_len();
         self.document = document;
         self.pools.clear();
         self.pools_by_groups.clear();
@@ -747,103 +730,13 @@ impl Shop {
         self.unsettled.load |= better;
     }
 
-    /// The key under which the buyer stands, made if need be.
-    pub fn buyer_key(&mut self, buyer_id: &str) -> Arc<str> {
-        if let Some((key, _)) = self.buyers.get_key_value(buyer_id) {
-            return key.clone();
-        }
-        let key: Arc<str> = buyer_id.into();
-        self.buyers.insert(key.clone(), Buyer::default());
-        key
-    }
-
-    /// Frees a buyer of whom nothing is known any more.
-    fn forget_buyer(&mut self, buyer_id: &str) {
-        if let Some(buyer) = self.buyers.get(buyer_id)
-            && buyer.open.is_none()
-            && buyer.contact.is_none()
-            && buyer.waiting.is_none()
-        {
-            self.buyers.remove(buyer_id);
-        }
-    }
-
-    /// `key`: the buyer's.
-    pub fn set_contact(&mut self, key: Arc<str>, contact: Contact) {
-        let Some(buyer) = self.buyers.get_mut(&key) else {
-            return;
-        };
-        let before = buyer.contact;
-        if buyer.waiting.is_some() {
-            self.step_out(&key);
-            self.buyers.entry(key.clone()).or_default().contact = Some(contact);
-            self.line_up(&key);
-            self.unsettled.anything = true;
-        } else {
-            buyer.contact = Some(contact);
-        }
-        match before {
-            Some(before) if before.conversation == contact.conversation => return,
-            Some(before) => {
-                self.contact_buyers.remove(&before.conversation);
-            }
-            None => self
-                .contact_queue
-                .push_back((contact.consulted_at_ms, key.clone())),
-        }
-        self.contact_buyers.insert(contact.conversation, key);
-    }
-
-    /// Drops a contact; the caller takes the buyer out of the line of contacts.
-    fn drop_contact(&mut self, buyer_id: &Arc<str>) {
-        self.step_out(buyer_id);
-        if let Some(buyer) = self.buyers.get_mut(buyer_id)
-            && let Some(contact) = buyer.contact.take()
-        {
-            self.contact_buyers.remove(&contact.conversation);
-        }
-        self.line_up(buyer_id);
-        self.forget_buyer(buyer_id);
-    }
-
-    /// Remembers a request's id and reply.
-    pub fn remember_request(&mut self, id: &str, digest: [u8; 16], reply: &[u8], now: i64) {
-        let id: Arc<str> = id.into();
-        let request = Remembered {
-            digest,
-            at_ms: now,
-            reply: reply.to_vec(),
-        };
-        self.requests.insert(id.clone(), request);
-        self.request_queue.push_back((now, id));
-    }
-
     /// Frees some of what has expired: a little with every entry, so that no entry pays for many.
     pub fn free_expired(&mut self, now: i64) {
         for _ in 0..2 {
-            if let Some((at_ms, id)) = self.request_queue.front()
-                && !still_remembered(*at_ms, now)
-            {
-                // A younger request of the same id has another entry in the queue.
-                if self.requests.get(id).is_some_and(|r| r.at_ms == *at_ms) {
-                    self.requests.remove(id);
-                }
-                self.request_queue.pop_front();
-            }
+            self.requests.free_one(now);
             self.message_events.free_one(now);
             self.order_events.free_one(now);
-            let window = self.lookup.contact_window_ms();
-            if let Some((at_ms, _)) = self.contact_queue.front()
-                && now.saturating_sub(*at_ms) > window
-                && let Some((_, id)) = self.contact_queue.pop_front()
-                && let Some(contact) = self.buyers.get(&id).and_then(|buyer| buyer.contact)
-            {
-                if self.contact_exists(&contact, now) {
-                    self.contact_queue.push_back((contact.consulted_at_ms, id));
-                } else {
-                    self.drop_contact(&id);
-                }
-            }
+            self.free_contact(now);
         }
     }
 

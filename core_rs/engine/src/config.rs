@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use crate::draft::Draft;
 use crate::inquiry::Asked;
+use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::state::{Map, Shop};
+use crate::state::Shop;
 use api::{OfflineTarget, ReceptionMode, UnavailablePolicy};
+use record::CloseCause;
 use record::fact::Fact;
 
 /// The document with every default filled in and every list sorted; without an etag.
@@ -190,7 +192,7 @@ impl Lookup {
     }
 
     /// How long a contact exists.
-    pub fn contact_window_ms(&self) -> i64 {
+    pub fn contact_lifetime_ms(&self) -> i64 {
         self.sticky_window_ms.max(self.sticky_suspended_window_ms)
     }
 
@@ -233,12 +235,13 @@ impl Shop {
             .shop
             .as_ref()
             .ok_or_else(|| Refusal::invalid("shop", "required"))?;
-        let exists = !self.document.shop_id.is_empty();
+        let exists = self.exists();
         if exists {
             self.check_may_manage(actor)?;
         }
-        if !given.etag.is_empty() && given.etag != self.document.etag {
-            return Err(Refusal::stale_etag("shop.etag", &self.document.etag));
+        let etag = if exists { &self.document.etag } else { "" };
+        if !given.etag.is_empty() && given.etag != *etag {
+            return Err(Refusal::stale_etag("shop.etag", etag));
         }
         let mut resolved = resolve(given);
         if exists {
@@ -288,6 +291,42 @@ impl Shop {
         Ok(api::SetWeightsResponse {
             etag: self.document.etag.clone(),
         })
+    }
+
+    /// `DELETE_SHOP`: ends what is open and forgets everything but the numbers.
+    pub fn decide_delete_shop(
+        &mut self,
+        request: &api::DeleteShopRequest,
+        actor: &str,
+        draft: &mut Draft,
+    ) -> Result<api::DeleteShopResponse, Refusal> {
+        self.check_may_delete(actor)?;
+        if !request.etag.is_empty() && request.etag != self.document.etag {
+            return Err(Refusal::stale_etag("etag", &self.document.etag));
+        }
+        let mut open: Vec<u64> = self.conversations.keys().copied().collect();
+        let mut waiting: Vec<_> = self
+            .buyers
+            .iter()
+            .filter_map(|(id, buyer)| Some((buyer.waiting.as_deref()?, id)))
+            .map(|(entry, id)| (entry.since_ms, entry.decision, id.to_string()))
+            .collect();
+        if !request.force && !(open.is_empty() && waiting.is_empty()) {
+            return Err(Refusal::of(Reason::ShopInUse, "force"));
+        }
+        open.sort_unstable();
+        for conversation in open {
+            self.emit_close(conversation, CloseCause::ShopDeleted, draft.now, draft);
+        }
+        waiting.sort_unstable();
+        for (_, _, buyer_id) in waiting {
+            let cancelled = record::WaitingCancelled { buyer_id };
+            self.emit(Fact::WaitingCancelled(cancelled), draft);
+        }
+        let etag = self.next_etag();
+        let deleted = record::ShopDeleted { etag: etag.clone() };
+        self.emit(Fact::ShopDeleted(deleted), draft);
+        Ok(api::DeleteShopResponse { etag })
     }
 
     fn next_etag(&self) -> String {

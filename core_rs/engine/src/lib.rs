@@ -8,24 +8,31 @@
 
 mod apply;
 mod batch;
+mod chunks;
 mod command;
 mod config;
+mod contacts;
 mod decode;
 mod draft;
 mod due;
 mod engine;
-mod events;
 mod hold;
 mod ids;
 mod inquiry;
+mod keeping;
+mod logs;
+mod maps;
 mod messages;
+mod needs;
 mod orders;
 mod permission;
+mod place;
 mod presence;
 #[allow(clippy::all)]
 pub mod proto;
 mod query;
 mod refusal;
+mod remembered;
 mod requests;
 mod robot;
 mod route;
@@ -34,6 +41,7 @@ mod settle;
 mod snapshot;
 mod state;
 mod steps;
+mod storage;
 mod transfer;
 mod validation;
 mod volume;
@@ -41,7 +49,9 @@ mod waiting;
 
 pub use batch::BatchAnswer;
 pub use command::Answer;
-pub use engine::{Engine, Error, PartitionEntries, partition_of};
+pub use engine::{Applied, Engine, Error, partition_of};
+pub use logs::PartitionEntries;
+pub use storage::{Partition, merge_chunks};
 
 /// Version of the arithmetic by which entries are applied; written into records and snapshots.
 pub const RULES_VERSION: u32 = 1;

@@ -1,23 +1,92 @@
 //! A shop's state as its canonical `ShopSnapshot`, and back.
 
-use std::sync::Arc;
-
 use prost::Message;
 
 use crate::RULES_VERSION;
 use crate::apply::PoolSeed;
-use crate::events::EventIds;
+use crate::chunks::{self, Bad, Chunk, Entry};
 use crate::inquiry;
+use crate::maps::Map;
+use crate::needs::{read_answered, read_contact};
+use crate::place::Chunks;
 use crate::proto::fenliu::engine::v1 as record;
+use crate::remembered::{Answered, Generation};
 use crate::selection::Member;
-use crate::state::{
-    Contact, Conversation, Hops, Map, Remembered, Shop, Waiting, agent_state, still_remembered,
-};
+use crate::state::{Buyer, Contact, Conversation, Hops, Shop, Waiting, agent_state};
 use crate::volume::Volume;
 
+const BAD_KEY: Bad = "a bad key";
+const CHUNKS_MISSING: Bad = "chunks of the shop are missing";
+
+/// An entry for a segment.
+pub struct Learned {
+    pub key: Vec<u8>,
+    pub at_ms: i64,
+    pub value: Vec<u8>,
+}
+
+impl Learned {
+    pub fn as_entry(&self) -> Entry<'_> {
+        Entry {
+            key: &self.key,
+            at_ms: self.at_ms,
+            value: &self.value,
+        }
+    }
+}
+
+impl From<Entry<'_>> for Learned {
+    fn from(entry: Entry<'_>) -> Self {
+        Self {
+            key: entry.key.to_vec(),
+            at_ms: entry.at_ms,
+            value: entry.value.to_vec(),
+        }
+    }
+}
+
 impl Shop {
-    /// Equal states give equal bytes.
-    pub fn snapshot(&self) -> Vec<u8> {
+    /// Everything that exists, canonical: equal states give equal bytes. Fails when chunks are not
+    /// there that may hold something.
+    pub fn snapshot(&self, chunks: &Chunks) -> Result<Vec<u8>, Bad> {
+        let now = self.last_now_ms;
+        let lifetimes = self.lifetimes(now);
+        let mut entries = self.learned();
+        for segment in &self.keeping.place.segments {
+            for chunk in &segment.chunks {
+                match chunks.content(&chunk.id) {
+                    Some(content) => {
+                        for entry in Chunk::open(content)?.entries() {
+                            entries.push(Learned::from(entry?));
+                        }
+                    }
+                    None if lifetimes.anything(chunk.newest_ms) => return Err(CHUNKS_MISSING),
+                    None => {}
+                }
+            }
+        }
+        // Of equal keys the first, the newest, decides.
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        entries.dedup_by(|later, first| later.key == first.key);
+        let mut snapshot = self.head_state();
+        for entry in &entries {
+            if lifetimes.entry(&entry.as_entry())? {
+                self.add_entry(entry, &mut snapshot)?;
+            }
+        }
+        snapshot
+            .contacts
+            .sort_unstable_by(|a, b| a.buyer_id.cmp(&b.buyer_id));
+        Ok(snapshot.encode_to_vec())
+    }
+
+    /// The head: everything but what stands in segments.
+    pub fn head(&self) -> Vec<u8> {
+        self.head_state().encode_to_vec()
+    }
+
+    /// Everything but remembered ids and the contacts of buyers who are not live.
+    fn head_state(&self) -> record::ShopSnapshot {
         let now = self.last_now_ms;
         record::ShopSnapshot {
             rules_version: RULES_VERSION,
@@ -31,16 +100,98 @@ impl Shop {
                 .map(|slot| agent_state(self.agent(slot)))
                 .collect(),
             conversations: self.conversation_states(),
-            contacts: self.contact_states(now),
+            contacts: self.live_contact_states(now),
             waiting: self.waiting_states(),
-            requests: self.request_states(now),
-            events: self.message_events.states(now),
             pools: self.pool_states(),
             mixed: self.mixed_states(),
             slot_releases_ms: self.slot_releases.iter().copied().collect(),
-            order_events: self.order_events.states(now),
+            contacts_since_ms: self.contacts_since_ms,
+            deleted: self.deleted,
+            ..Default::default()
         }
-        .encode_to_vec()
+    }
+
+    /// What is in the generations and exists, each key once; in no order.
+    pub fn learned(&self) -> Vec<Learned> {
+        let now = self.last_now_ms;
+        let lifetimes = self.lifetimes(now);
+        let mut learned = Vec::new();
+        for (id, buyer) in &self.buyers {
+            let Some(contact) = buyer.contact.filter(|_| !buyer.is_live()) else {
+                continue;
+            };
+            if !lifetimes.contact(contact.consulted_at_ms) {
+                continue;
+            }
+            let conversation = contact.conversation.to_be_bytes();
+            let agent_id = self.agent(contact.agent).id.as_bytes();
+            let mut add = |kind: u8, of: &[u8], value: Vec<u8>| {
+                learned.push(Learned {
+                    key: chunks::key(kind, of),
+                    at_ms: contact.consulted_at_ms,
+                    value,
+                });
+            };
+            let value = [conversation.as_slice(), agent_id].concat();
+            add(chunks::CONTACT, id.as_bytes(), value);
+            add(chunks::CONVERSATION, &conversation, id.as_bytes().to_vec());
+        }
+        let requests = self.requests.existing(now);
+        learned.extend(requests.map(|(id, at_ms, answered)| Learned {
+            key: chunks::key(chunks::REQUEST, id.as_bytes()),
+            at_ms,
+            value: [answered.digest.as_slice(), &answered.reply].concat(),
+        }));
+        for (kind, events) in [
+            (chunks::MESSAGE_EVENT, &self.message_events),
+            (chunks::ORDER_EVENT, &self.order_events),
+        ] {
+            learned.extend(events.existing(now).map(|(id, at_ms, ())| Learned {
+                key: chunks::key(kind, id.as_bytes()),
+                at_ms,
+                value: Vec::new(),
+            }));
+        }
+        learned
+    }
+
+    /// An entry of a segment, as a snapshot lists it.
+    fn add_entry(&self, entry: &Learned, to: &mut record::ShopSnapshot) -> Result<(), Bad> {
+        let at_ms = entry.at_ms;
+        let (&kind, id) = entry.key.split_first().ok_or(BAD_KEY)?;
+        if kind == chunks::CONVERSATION {
+            return Ok(());
+        }
+        let id = std::str::from_utf8(id).map_err(|_| BAD_KEY)?;
+        let event = |event_id: &str| record::EventState {
+            event_id: event_id.to_owned(),
+            at_ms,
+        };
+        match kind {
+            chunks::CONTACT if self.buyers.get(id).is_some_and(Buyer::is_live) => {}
+            chunks::CONTACT => {
+                let (conversation, agent_id) = read_contact(&entry.value)?;
+                to.contacts.push(record::ContactState {
+                    buyer_id: id.to_owned(),
+                    agent_id: agent_id.to_owned(),
+                    consulted_at_ms: at_ms,
+                    conversation,
+                });
+            }
+            chunks::REQUEST => {
+                let answered = read_answered(&entry.value)?;
+                to.requests.push(record::RequestState {
+                    request_id: id.to_owned(),
+                    digest: answered.digest.to_vec(),
+                    at_ms,
+                    reply: answered.reply,
+                });
+            }
+            chunks::MESSAGE_EVENT => to.events.push(event(id)),
+            chunks::ORDER_EVENT => to.order_events.push(event(id)),
+            _ => return Err(BAD_KEY),
+        }
+        Ok(())
     }
 
     fn conversation_states(&self) -> Vec<record::ConversationState> {
@@ -66,12 +217,14 @@ impl Shop {
         states
     }
 
-    fn contact_states(&self, now: i64) -> Vec<record::ContactState> {
+    fn live_contact_states(&self, now: i64) -> Vec<record::ContactState> {
+        let lifetimes = self.lifetimes(now);
         let mut states: Vec<_> = self
             .buyers
             .iter()
+            .filter(|(_, buyer)| buyer.is_live())
             .filter_map(|(id, buyer)| Some((id, buyer.contact?)))
-            .filter(|(_, contact)| self.contact_exists(contact, now))
+            .filter(|(_, contact)| lifetimes.contact(contact.consulted_at_ms))
             .map(|(id, contact)| record::ContactState {
                 buyer_id: id.to_string(),
                 agent_id: self.agent(contact.agent).id.to_string(),
@@ -102,22 +255,6 @@ impl Shop {
             })
             .collect();
         states.sort_unstable_by(|a, b| a.buyer_id.cmp(&b.buyer_id));
-        states
-    }
-
-    fn request_states(&self, now: i64) -> Vec<record::RequestState> {
-        let mut states: Vec<_> = self
-            .requests
-            .iter()
-            .filter(|(_, request)| still_remembered(request.at_ms, now))
-            .map(|(id, request)| record::RequestState {
-                request_id: id.to_string(),
-                digest: request.digest.to_vec(),
-                at_ms: request.at_ms,
-                reply: request.reply.clone(),
-            })
-            .collect();
-        states.sort_unstable_by(|a, b| a.request_id.cmp(&b.request_id));
         states
     }
 
@@ -159,7 +296,13 @@ impl Shop {
     }
 
     /// The shop a snapshot holds, or what is wrong with the bytes.
-    pub fn from_snapshot(bytes: &[u8], partition_of: impl Fn(&str) -> u32) -> Result<Self, String> {
+    ///
+    /// `place_of` gives the shop's partition and the generation in which contacts of buyers who are
+    /// not live, and remembered ids, are learned.
+    pub fn from_snapshot(
+        bytes: &[u8],
+        place_of: impl Fn(&str) -> (u32, Generation),
+    ) -> Result<Self, String> {
         let snapshot = record::ShopSnapshot::decode(bytes).map_err(|e| e.to_string())?;
         if snapshot.rules_version != RULES_VERSION {
             let version = snapshot.rules_version;
@@ -191,7 +334,11 @@ impl Shop {
             return Err("the shop names an unknown agent".to_owned());
         }
 
-        let mut shop = Self::new(partition_of(&document.shop_id));
+        let (partition, generation) = place_of(&document.shop_id);
+        let mut shop = Self::new(partition);
+        shop.keeping.generation = generation;
+        shop.contacts_since_ms = snapshot.contacts_since_ms;
+        shop.deleted = snapshot.deleted;
         shop.last_now_ms = snapshot.last_now_ms;
         shop.last_decision = snapshot.last_decision;
         shop.last_conversation = snapshot.last_conversation;
@@ -214,16 +361,6 @@ impl Shop {
         for state in snapshot.conversations {
             shop.load_conversation(state);
         }
-        for state in snapshot.contacts {
-            let agent = shop.intern(&state.agent_id);
-            let contact = Contact {
-                agent,
-                consulted_at_ms: state.consulted_at_ms,
-                conversation: state.conversation,
-            };
-            let buyer = shop.buyer_key(&state.buyer_id);
-            shop.set_contact(buyer, contact);
-        }
         let mut waiting = Vec::new();
         for state in snapshot.waiting {
             let buyer = shop.buyer_key(&state.buyer_id);
@@ -243,29 +380,44 @@ impl Shop {
             };
             shop.buyers.entry(buyer).or_default().waiting = Some(entry.into());
         }
+        for state in snapshot.contacts {
+            let agent = shop.intern(&state.agent_id);
+            let contact = Contact {
+                agent,
+                consulted_at_ms: state.consulted_at_ms,
+                conversation: state.conversation,
+            };
+            let buyer = shop.buyer_key(&state.buyer_id);
+            shop.put_contact(&buyer, contact);
+            shop.leave(&buyer);
+        }
+        shop.contact_queue.make_contiguous().sort_unstable();
         for state in snapshot.mixed {
             shop.mixed.insert(state.owner, state.accumulator);
         }
         shop.slot_releases = snapshot.slot_releases_ms.into();
-        for state in snapshot.requests {
-            let id: Arc<str> = state.request_id.into();
+        let mut requests = snapshot.requests;
+        requests.sort_by_key(|state| state.at_ms);
+        for state in requests {
             let digest = state
                 .digest
                 .try_into()
                 .map_err(|_| "a digest has not 16 bytes")?;
-            let (at_ms, reply) = (state.at_ms, state.reply);
-            let request = Remembered {
-                digest,
-                at_ms,
-                reply,
-            };
-            shop.requests.insert(id.clone(), request);
-            shop.request_queue.push_back((at_ms, id));
+            let reply = state.reply;
+            let answered = Answered { digest, reply };
+            shop.requests
+                .remember(&state.request_id, answered, state.at_ms, generation);
         }
-        shop.message_events = EventIds::load(snapshot.events);
-        shop.order_events = EventIds::load(snapshot.order_events);
-        shop.request_queue.make_contiguous().sort_unstable();
-        shop.contact_queue.make_contiguous().sort_unstable();
+        for (states, events) in [
+            (snapshot.events, &mut shop.message_events),
+            (snapshot.order_events, &mut shop.order_events),
+        ] {
+            let mut states = states;
+            states.sort_by_key(|state| state.at_ms);
+            for state in states {
+                events.remember(&state.event_id, (), state.at_ms, generation);
+            }
+        }
 
         let groups: Map<&str, u32> = document
             .groups

@@ -8,21 +8,17 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::config::Lookup;
-use crate::events::EventIds;
 use crate::ids;
 use crate::inquiry::Kept;
+use crate::keeping::Keeping;
+use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
+use crate::remembered::{Answered, Generation, Remembered};
 use crate::selection::Pool;
 use crate::volume::{Limits, Volume};
 use crate::waiting::Lines;
 use api::{Outcome, PresenceStatus};
-
-pub type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
-pub type Set<K> = std::collections::HashSet<K, foldhash::fast::RandomState>;
-
-/// How long request and event ids are remembered.
-pub const REMEMBERED_MS: i64 = 86_400_000;
 
 /// `doc_index` of an agent who is not in the document.
 const ABSENT: u32 = u32::MAX;
@@ -30,11 +26,17 @@ const ABSENT: u32 = u32::MAX;
 pub struct Shop {
     /// As stored, etag included; without an id while the shop is only about to be created.
     pub document: api::Shop,
+    /// Bytes of the document, encoded.
+    pub document_bytes: usize,
     pub partition: u32,
     pub last_now_ms: i64,
     pub last_decision: u64,
     pub last_conversation: u64,
     pub clamped_timestamps: u64,
+    /// Contacts from before do not exist; 0: no such limit.
+    pub contacts_since_ms: i64,
+    /// Of the shop only its id, its etag and its numbers are left.
+    pub deleted: bool,
     /// Accumulators of mixed mode above 0, by owner: "" the shop, else a group's id.
     pub mixed: BTreeMap<String, i32>,
     /// When conversations last ended and freed a slot; the last 21.
@@ -48,6 +50,7 @@ pub struct Shop {
     /// Agents, also those who take no part, who are ONLINE and below the pool's threshold.
     pub ready: BTreeSet<u32>,
 
+    /// Those who are live, and those whose contact is in a generation.
     pub buyers: Map<Arc<str>, Buyer>,
     /// Open ones only.
     pub conversations: Map<u64, Conversation>,
@@ -55,13 +58,14 @@ pub struct Shop {
     pub closed_last: Option<(u64, Conversation)>,
     /// The buyer whose contact was in this conversation.
     pub contact_buyers: Map<u64, Arc<str>>,
-    /// Each buyer who has a contact once, about in the order the contacts run out.
-    pub contact_queue: VecDeque<(i64, Arc<str>)>,
+    /// By generation, about in the order the contacts run out: each buyer who left a contact to one,
+    /// under the generation the buyer left it to last; others have gone on.
+    pub contact_queue: VecDeque<(Generation, i64, Arc<str>)>,
 
-    pub requests: Map<Arc<str>, Remembered>,
-    pub request_queue: VecDeque<(i64, Arc<str>)>,
-    pub message_events: EventIds,
-    pub order_events: EventIds,
+    pub requests: Remembered<Answered>,
+    pub message_events: Remembered<()>,
+    pub order_events: Remembered<()>,
+    pub keeping: Keeping,
 
     pub pools: Vec<Pool>,
     pub pools_by_groups: Map<Box<[u32]>, u32>,
@@ -130,12 +134,20 @@ pub struct Unsettled {
     pub anything: bool,
 }
 
-/// What is known of a buyer; gone when all three are.
+/// What is known of a buyer.
 #[derive(Default)]
 pub struct Buyer {
     pub open: Option<u64>,
     pub contact: Option<Contact>,
     pub waiting: Option<Box<Waiting>>,
+    /// The generation that the contact was left to last, as far as it is in memory.
+    pub left_in: Generation,
+}
+
+impl Buyer {
+    pub fn is_live(&self) -> bool {
+        self.open.is_some() || self.waiting.is_some()
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -177,12 +189,6 @@ pub struct Conversation {
 pub struct Hops {
     pub reply: u32,
     pub transfer: u32,
-}
-
-pub struct Remembered {
-    pub digest: [u8; 16],
-    pub at_ms: i64,
-    pub reply: Vec<u8>,
 }
 
 impl Agent {
@@ -292,11 +298,14 @@ impl Shop {
     pub fn new(partition: u32) -> Self {
         Self {
             document: api::Shop::default(),
+            document_bytes: 0,
             partition,
             last_now_ms: i64::MIN,
             last_decision: 0,
             last_conversation: 0,
             clamped_timestamps: 0,
+            contacts_since_ms: 0,
+            deleted: false,
             mixed: BTreeMap::new(),
             slot_releases: VecDeque::new(),
             agents: Vec::new(),
@@ -309,10 +318,13 @@ impl Shop {
             closed_last: None,
             contact_buyers: Map::default(),
             contact_queue: VecDeque::new(),
-            requests: Map::default(),
-            request_queue: VecDeque::new(),
-            message_events: EventIds::default(),
-            order_events: EventIds::default(),
+            requests: Remembered::default(),
+            message_events: Remembered::default(),
+            order_events: Remembered::default(),
+            keeping: Keeping {
+                fresh: true,
+                ..Keeping::default()
+            },
             pools: Vec::new(),
             pools_by_groups: Map::default(),
             pool_of_all: 0,
@@ -323,6 +335,11 @@ impl Shop {
             volume_resets: BTreeSet::new(),
             scheduled: None,
         }
+    }
+
+    /// Whether commands and queries find it: it has been made, and not deleted.
+    pub fn exists(&self) -> bool {
+        !self.document.shop_id.is_empty() && !self.deleted
     }
 
     pub fn agent(&self, slot: u32) -> &Agent {
@@ -359,16 +376,10 @@ impl Shop {
             .filter_map(|agent| self.member(&agent.agent_id))
     }
 
-    /// The buyer's contact, if one exists at `now`. What is due before `last_now_ms`, because a setting
-    /// was shortened, brings none back.
-    pub fn contact(&self, buyer_id: &str, now: i64) -> Option<Contact> {
-        let contact = self.buyers.get(buyer_id)?.contact?;
-        let now = now.max(self.last_now_ms);
-        self.contact_exists(&contact, now).then_some(contact)
-    }
-
-    pub fn contact_exists(&self, contact: &Contact, now: i64) -> bool {
-        now.saturating_sub(contact.consulted_at_ms) <= self.lookup.contact_window_ms()
+    /// The presence sessions that have agents here, sorted.
+    pub fn session_ids(&self) -> BTreeSet<&str> {
+        let sessions = self.members().map(|slot| &*self.agent(slot).session_id);
+        sessions.filter(|session| !session.is_empty()).collect()
     }
 
     /// The number in a conversation id, if it was ever issued.
@@ -383,13 +394,6 @@ impl Shop {
         Some(&self.lookup.groups[index as usize].id)
     }
 
-    /// The remembered request of this id, if it exists at `now`.
-    pub fn remembered(&self, request_id: &str, now: i64) -> Option<&Remembered> {
-        self.requests
-            .get(request_id)
-            .filter(|request| still_remembered(request.at_ms, now))
-    }
-
     /// The buyer's open conversation, if it is the robot's.
     pub fn robot_conversation(&self, buyer_id: &str) -> Option<u64> {
         let number = self.buyers.get(buyer_id)?.open?;
@@ -400,11 +404,6 @@ impl Shop {
     pub fn waiting(&self, buyer_id: &str) -> Option<&Waiting> {
         self.buyers.get(buyer_id)?.waiting.as_deref()
     }
-}
-
-/// Whether an id remembered at `at_ms` still exists.
-pub fn still_remembered(at_ms: i64, now: i64) -> bool {
-    now.saturating_sub(at_ms) <= REMEMBERED_MS
 }
 
 /// An agent's presence at `now` as the API shows it.

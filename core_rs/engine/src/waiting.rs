@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::inquiry::{Asked, Kept};
+use crate::maps::Map;
 use crate::proto::fenliu::v1 as api;
-use crate::state::{Map, Shop, Waiting};
+use crate::state::{Shop, Waiting};
 use crate::steps::Scope;
 use api::Outcome;
 
