@@ -20,6 +20,7 @@ def an_extension(**changed: object) -> ModuleType:
         "API_VERSION": engine.API_VERSION,
         "RULES_VERSION": engine.RULES_VERSION,
         "Engine": pure.Engine,
+        "merge_chunks": pure.merge_chunks,
         "partition_of": pure.partition_of,
     }
     for name, value in (face | changed).items():

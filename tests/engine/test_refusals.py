@@ -619,7 +619,7 @@ def test_a_stale_etag_is_refused(desk: Desk) -> None:
 
 
 def test_an_unknown_kind_is_a_mistake_of_the_caller(desk: Desk) -> None:
-    for kind in (0, 1, 3, 16, -1, 99):
+    for kind in (0, 1, 3, 17, -1, 99):
         with pytest.raises(ValueError, match=r".+"):
             desk.engine.decide(kind, b"", T0)
     for kind in (0, 4, -1):

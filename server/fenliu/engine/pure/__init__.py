@@ -17,9 +17,9 @@ Where to read, in the order of docs/engine.md:
 10. `settle` - leaving the queue and the pool
 11. `query` - answers that change nothing
 12. `snapshot` - the canonical state of a shop and the hash over all
-13. `segments` - the format of chunks and how they are merged; `keys` - what stands in them;
-   `generations` - what a shop knows of contacts and ids; `needed` - what a command needs of them;
-   `stored` - which shops there are, loaded or stored; `memory` - how much they take
+13. `keys` - what stands in generations and segments; `segments` - the format of chunks and how they are
+    merged; `generations` - where a key is looked for; `contacts` - whom buyers consulted; `needed` - what
+    a command needs; `stored` - which shops there are, loaded or stored; `memory` - how much they take
 
 It does no I/O, reads no clock, draws no random numbers, uses no floating point and never depends on
 hash order.

@@ -78,7 +78,7 @@ def _decided(shop: Shop, decided: engine_pb2.Decided, now: int, command: Any) ->
             conversation.last_activity_ms = max(conversation.last_activity_ms, at_ms)
             shop.watch(conversation)
     if to_agent:
-        shop.set_contact(buyer_id, Contact(decided.agent_id, at_ms, decided.conversation))
+        shop.contacts.put(buyer_id, Contact(decided.agent_id, at_ms, decided.conversation))
     elif not to_robot or decided.pool_entry:
         _wait(shop, decided, buyer_id, at_ms, origin)
 
@@ -237,20 +237,20 @@ def _consulted(
 ) -> None:
     before = shop.contact(buyer_id, now)
     if before is None or heard >= before.consulted_at_ms:
-        shop.set_contact(buyer_id, Contact(agent_id, heard, conversation))
+        shop.contacts.put(buyer_id, Contact(agent_id, heard, conversation))
 
 
 def _spoke_after_the_close(
     shop: Shop, conversation: int, author_id: str, heard: int, now: int
 ) -> None:
-    buyer_id = shop.buyer_of_contact(conversation)
+    buyer_id = shop.contacts.buyer_of(conversation)
     if buyer_id is None:
         return
     contact = shop.contact(buyer_id, now)
     if contact is None or (contact.conversation, contact.agent_id) != (conversation, author_id):
         return
     contact.consulted_at_ms = max(contact.consulted_at_ms, heard)
-    shop.set_contact(buyer_id, contact)
+    shop.contacts.put(buyer_id, contact)
     if buyer_id in shop.waiting:
         shop.unsettled = True  # back within the sticky window, perhaps
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, final
+from typing import final
 
 from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind, QueryKind
-from fenliu.engine.pure import due, needed, query, refusals, repeats, snapshot, validation, wire
+from fenliu.engine.pure import due, needed, query, refusals, repeats, snapshot, wire
 from fenliu.engine.pure.apply import apply_fact
 from fenliu.engine.pure.batches import BATCHES
 from fenliu.engine.pure.commands import COMMANDS, Command
@@ -20,34 +19,12 @@ from fenliu.engine.pure.entries import (
     reply_of,
     split_entries,
 )
+from fenliu.engine.pure.needed import NEEDS_CHUNKS
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.settle import settle
-from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.stored import Shops
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
-from fenliu.v1 import presence_pb2, shop_pb2
-
-M = TypeVar("M", bound=Message)
-
-_NEEDS_CHUNKS = -1
-"""Instead of a status code: the reply is the ids of chunks."""
-
-
-class _ShopQuery(NamedTuple):
-    """About one shop."""
-
-    message: type[Message]
-    validate: Callable[[Any], None]
-    answer: Callable[[Shop], Message]
-
-
-_SHOP_QUERIES = {
-    QueryKind.GET_SHOP: _ShopQuery(shop_pb2.GetShopRequest, validation.get_shop, query.get_shop),
-    QueryKind.LIST_PRESENCE: _ShopQuery(
-        presence_pb2.ListPresenceRequest, validation.list_presence, query.list_presence
-    ),
-}
 
 
 @final
@@ -79,7 +56,7 @@ class Engine:
         """
         command = COMMANDS[CommandKind(kind)]
         try:
-            message = _decode(command.message, request)
+            message = refusals.decode(command.message, request)
         except Refusal as refusal:
             return refusal.code, refusal.status(), -1, b""
         return self._decide(command, message, now_ms, actor)
@@ -93,7 +70,7 @@ class Engine:
             command.validate(message)
             missing = self._missing(command, message, ids=True)
             if missing:
-                return _NEEDS_CHUNKS, b"".join(missing), partition, b""
+                return NEEDS_CHUNKS, b"".join(missing), partition, b""
             shop = self._shops.find(shop_id)
             if shop is None or not shop.exists:
                 if command.kind != CommandKind.APPLY_SHOP:
@@ -169,20 +146,20 @@ class Engine:
         logged = EntriesByPartition()
         for item in asked:
             code, reply, partition, entry = self.decide(kind, item, now_ms)
-            if code == _NEEDS_CHUNKS:
+            if code == NEEDS_CHUNKS:
                 break
             results.append(shape.result(code, reply))
             logged.add(partition, entry)
         if asked and not results:
             missing = self._missing_of_all(COMMANDS[CommandKind(kind)], asked)
-            return _NEEDS_CHUNKS, b"".join(missing), len(items), batch_id, [], 0
+            return NEEDS_CHUNKS, b"".join(missing), len(items), batch_id, [], 0
         return 0, b"".join(results), len(items), batch_id, logged.listed(), len(results)
 
     def _missing_of_all(self, command: Command, items: list[bytes]) -> list[bytes]:
         missing: dict[bytes, None] = {}
         for item in items:
             try:
-                message = _decode(command.message, item)
+                message = refusals.decode(command.message, item)
                 command.validate(message)
             except Refusal:
                 continue
@@ -194,10 +171,14 @@ class Engine:
 
         A stored shop is passed over unless its head's chunks are there.
         """
-        logged = EntriesByPartition()
-        for shop_id in sorted(self._shops.due_by(now_ms)):
+        self._shops.load_due(now_ms)
+        ticked: dict[str, tuple[int, bytes]] = {}
+        while (shop_id := self._shops.first_due(now_ms)) is not None:
             message = engine_pb2.Tick(shop_id=shop_id)
             _, _, partition, entry = self._decide(COMMANDS[CommandKind.TICK], message, now_ms, "")
+            ticked[shop_id] = partition, entry
+        logged = EntriesByPartition()
+        for _, (partition, entry) in sorted(ticked.items()):
             logged.add(partition, entry)
         return logged.listed()
 
@@ -214,37 +195,7 @@ class Engine:
 
         Code -1: `reply` is the ids of the chunks it needs. Raises ValueError for an unknown kind.
         """
-        asked = _SHOP_QUERIES.get(QueryKind(kind))
-        if asked is None:
-            return self._list_shops(request)
-        partition = -1
-        try:
-            message: Any = _decode(asked.message, request)
-            if message.shop_id:
-                partition = self._shops.partition_of(message.shop_id)
-            asked.validate(message)
-            missing = self._shops.missing_head(message.shop_id)
-            if missing:
-                return _NEEDS_CHUNKS, b"".join(missing), partition
-            shop = self._shops.find(message.shop_id)
-            if shop is None or not shop.exists:
-                raise Refusal("SHOP_NOT_FOUND", "shop_id")
-            return 0, wire.encode(asked.answer(shop)), partition
-        except Refusal as refusal:
-            return refusal.code, refusal.status(), partition
-
-    def _list_shops(self, request: bytes) -> tuple[int, bytes, int]:
-        try:
-            message = _decode(shop_pb2.ListShopsRequest, request)
-            validation.list_shops(message)
-        except Refusal as refusal:
-            return refusal.code, refusal.status(), -1
-        page, has_more = query.page_of(self._shops.ids(deleted=False), message)
-        missing = [chunk_id for shop_id in page for chunk_id in self._shops.missing_head(shop_id)]
-        if missing:
-            return _NEEDS_CHUNKS, b"".join(dict.fromkeys(missing)), -1
-        shops = [shop for shop_id in page if (shop := self._shops.find(shop_id)) is not None]
-        return 0, wire.encode(query.list_shops(shops, has_more)), -1
+        return query.answer(self._shops, QueryKind(kind), request)
 
     # --- The log ---
 
@@ -377,12 +328,3 @@ class Engine:
     def shrink(self, limit: int) -> None:
         """Forgets chunks and unloads shops, those unused for the longest first, down to `limit` bytes."""
         self._shops.shrink(limit)
-
-
-def _decode(message_type: type[M], data: bytes) -> M:
-    try:
-        return wire.decode(message_type, data)
-    except wire.MalformedError:
-        raise refusals.malformed(message_type.DESCRIPTOR.full_name) from None
-    except wire.NotUtf8Error as error:
-        raise refusals.invalid(error.path, "must be UTF-8") from None

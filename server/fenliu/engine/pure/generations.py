@@ -88,7 +88,7 @@ class Generations:
             self.earlier.insert(0, self._recent)
             self._recent = {}
 
-    def learned(self, horizon: Horizon) -> list[tuple[bytes, Entry]]:
+    def as_one(self, horizon: Horizon) -> list[tuple[bytes, Entry]]:
         """What exists of the generations, as one, by key; segments apart."""
         return _existing(self._merged({}), horizon)
 

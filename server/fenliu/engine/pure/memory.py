@@ -50,7 +50,7 @@ def of_shop(shop: Shop) -> int:
         + _BUYER_AGENT * len(config.buyer_agents)
         + _CONVERSATION * len(shop.conversations)
         + _WAITING * len(shop.waiting)
-        + _CONTACT * len(shop.live_contacts)
+        + _CONTACT * len(shop.contacts.live)
         + _ENTRY * len(shop.learned)
         + _MEMBER * sum(len(pool.members) for pool in shop.pools.values())
     )

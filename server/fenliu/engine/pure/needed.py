@@ -3,11 +3,13 @@
 from typing import Any
 
 from fenliu.engine.kinds import CommandKind
-from fenliu.engine.pure import keys, repeats
+from fenliu.engine.pure import repeats
 from fenliu.engine.pure.conversation_ids import issued_number
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.state import Shop
-from fenliu.v1 import dispatch_pb2
+
+NEEDS_CHUNKS = -1
+"""Instead of a status code: the reply is the ids of chunks, and nothing has happened."""
 
 
 def chunks(shop: Shop, kind: CommandKind, command: Any, *, ids: bool) -> list[bytes]:
@@ -16,28 +18,12 @@ def chunks(shop: Shop, kind: CommandKind, command: Any, *, ids: bool) -> list[by
     key = repeats.key_of(kind, command) if ids else None
     if key is not None:
         missing += shop.learned.missing(key)
-    if kind == CommandKind.ROUTE:
-        missing += _of_contact(shop, command.buyer_id)
-    elif kind == CommandKind.MESSAGE:
-        missing += _of_message(shop, command)
+    if kind in (CommandKind.ROUTE, CommandKind.MESSAGE) and command.buyer_id:
+        missing += shop.contacts.missing(command.buyer_id)
+    if kind == CommandKind.MESSAGE:
+        number = _closed_conversation(shop, command.conversation_id)
+        missing += shop.contacts.missing_of_conversation(number) if number else []
     return list(dict.fromkeys(missing))
-
-
-def _of_contact(shop: Shop, buyer_id: str) -> list[bytes]:
-    """A live buyer's contact is known."""
-    return [] if shop.is_live(buyer_id) else shop.learned.missing(keys.of_buyer(buyer_id))
-
-
-def _of_message(shop: Shop, event: dispatch_pb2.MessageEvent) -> list[bytes]:
-    missing = _of_contact(shop, event.buyer_id) if event.buyer_id else []
-    number = _closed_conversation(shop, event.conversation_id)
-    if not number or number in shop.buyer_of_live_conversation:
-        return missing
-    of_conversation = shop.learned.missing(keys.of_conversation(number))
-    if of_conversation:
-        return missing + of_conversation
-    buyer_id = shop.buyer_of_contact(number)
-    return missing + (_of_contact(shop, buyer_id) if buyer_id is not None else [])
 
 
 def _closed_conversation(shop: Shop, conversation_id: str) -> int:

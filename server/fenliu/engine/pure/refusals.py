@@ -1,9 +1,15 @@
 """Every way to say no, in one table (docs/engine.md section 3). Knows no state."""
 
+from typing import TypeVar
+
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from fenliu.engine.pure import wire
 from fenliu.engine.pure.wire import encode
+
+M = TypeVar("M", bound=Message)
 
 _INVALID_ARGUMENT, _NOT_FOUND, _PERMISSION_DENIED, _FAILED_PRECONDITION, _ABORTED = 3, 5, 7, 9, 10
 
@@ -61,3 +67,13 @@ def stale(field: str, etag: str) -> Refusal:
     """The request's etag is not the stored one, which is `etag` ("": there is no such shop)."""
     rule = f"stale: the shop is at {etag}" if etag else "stale: there is no such shop"
     return Refusal("STALE_ETAG", field, rule)
+
+
+def decode(message_type: type[M], data: bytes) -> M:
+    """The message. Refuses bytes that are none."""
+    try:
+        return wire.decode(message_type, data)
+    except wire.MalformedError:
+        raise malformed(message_type.DESCRIPTOR.full_name) from None
+    except wire.NotUtf8Error as error:
+        raise invalid(error.path, "must be UTF-8") from None

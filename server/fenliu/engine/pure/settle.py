@@ -44,7 +44,7 @@ def _from_pool(turn: Turn) -> bool:
         return False
     entries = [entry for entry in shop.waiting.values() if entry.in_pool]
     for entry in entries:
-        if not entry.target_agent_id and entry.buyer_id not in shop.live_contacts:
+        if not entry.target_agent_id and shop.contacts.of(entry.buyer_id) is None:
             continue
         search = _search(turn, entry)
         found = _awaited(search, entry)

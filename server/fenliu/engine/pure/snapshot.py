@@ -30,7 +30,7 @@ def take(shop: Shop) -> bytes:
     snapshot = _head(shop)
     for key, entry in shop.learned.everything(shop.horizon(shop.last_now_ms)):
         kind, name = key[:1], key[1:]
-        if kind == keys.CONTACT and not shop.is_live(buyer_id := name.decode()):
+        if kind == keys.CONTACT and (buyer_id := name.decode()) not in shop.contacts.live:
             snapshot.contacts.append(_contact_state(buyer_id, keys.contact_of(entry)))
         elif kind == keys.EVENT:
             snapshot.events.add(event_id=name.decode(), at_ms=entry[0])
@@ -62,7 +62,7 @@ def flush(shop: Shop) -> tuple[bytes, bytes, list[bytes]]:
         contacts_since_ms=shop.contacts_since_ms,
         fresh=shop.fresh,
     )
-    learned = shop.learned.learned(shop.horizon(shop.last_now_ms))
+    learned = shop.learned.as_one(shop.horizon(shop.last_now_ms))
     return wire.encode(stored), wire.encode(_head(shop)), segments.cut(learned)
 
 
@@ -109,8 +109,8 @@ def _head(shop: Shop) -> engine_pb2.ShopSnapshot:
             inquiry=_unless_empty(conversation.inquiry),
         )
     horizon = shop.horizon(now)
-    for buyer_id, contact in sorted(shop.live_contacts.items()):
-        if horizon.contact(contact.consulted_at_ms):
+    for buyer_id, contact in sorted(shop.contacts.live.items()):
+        if contact is not None and horizon.contact(contact.consulted_at_ms):
             snapshot.contacts.append(_contact_state(buyer_id, contact))
     for buyer_id, waiting in sorted(shop.waiting.items()):
         snapshot.waiting.add(
@@ -229,7 +229,7 @@ def load(snapshot: engine_pb2.ShopSnapshot, shop: Shop) -> Shop:
             )
         )
     for contact in snapshot.contacts:
-        shop.set_contact(
+        shop.contacts.put(
             contact.buyer_id,
             Contact(contact.agent_id, contact.consulted_at_ms, contact.conversation),
         )

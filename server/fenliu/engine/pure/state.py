@@ -6,8 +6,8 @@ nothing.
 
 from collections import OrderedDict, deque
 
-from fenliu.engine.pure import keys
 from fenliu.engine.pure.agents import Agent
+from fenliu.engine.pure.contacts import Contacts
 from fenliu.engine.pure.deadlines import Deadlines
 from fenliu.engine.pure.document import Config, Groups
 from fenliu.engine.pure.generations import Generations, GetChunk
@@ -25,11 +25,11 @@ class Shop:
     __slots__ = (
         "agents",
         "begun_since_rotate",
-        "buyer_of_live_conversation",
         "changed",
         "changed_before_rotate",
         "clamped_timestamps",
         "config",
+        "contacts",
         "contacts_since_ms",
         "conversation_of_buyer",
         "conversations",
@@ -43,7 +43,6 @@ class Shop:
         "last_decision",
         "last_now_ms",
         "learned",
-        "live_contacts",
         "mixed",
         "online_participants",
         "partition",
@@ -83,17 +82,15 @@ class Shop:
         self.conversations: dict[int, Conversation] = {}
         # By (since, decision): time and numbers only grow, and nobody who waits changes place.
         self.waiting: OrderedDict[str, Waiting] = OrderedDict()
-        # Contacts of buyers with an open conversation or a waiting entry; the others', and the ids
-        # that are remembered, are among what the shop has learned.
-        self.live_contacts: dict[str, Contact] = {}
+        # The ids that are remembered, and contacts of buyers who are not live.
         self.learned = Generations(self.get_chunk)
+        self.contacts = Contacts(self.learned)
         self.pools: dict[Groups, Pool] = {}
         self.mixed: dict[str, int] = {}  # owner: accumulator of mixed mode, above 0
         self.slot_releases_ms: deque[int] = deque(maxlen=SLOT_RELEASES_KEPT)
         # Derived.
         self.config = Config(self.document)
         self.conversation_of_buyer: dict[str, Conversation] = {}
-        self.buyer_of_live_conversation: dict[int, str] = {}  # of the live contacts
         self.sessions: dict[str, set[str]] = {}  # session: its agents
         self.online_participants = 0
         self.queued: dict[int, Waiting] = {}  # decision: entry
@@ -126,7 +123,7 @@ class Shop:
     # --- Conversations ---
 
     def open_conversation(self, conversation: Conversation) -> None:
-        self._comes_alive(conversation.buyer_id)
+        self.contacts.comes_alive(conversation.buyer_id)
         self.conversations[conversation.number] = conversation
         self.conversation_of_buyer[conversation.buyer_id] = conversation
         self.last_conversation = max(self.last_conversation, conversation.number)
@@ -176,7 +173,7 @@ class Shop:
 
     def put_waiting(self, entry: Waiting) -> None:
         """Places an entry, behind all others, or keeps what hangs on a changed one in step."""
-        self._comes_alive(entry.buyer_id)
+        self.contacts.comes_alive(entry.buyer_id)
         self.waiting[entry.buyer_id] = entry
         if entry.is_queued:
             self.queued[entry.decision] = entry
@@ -200,61 +197,16 @@ class Shop:
         """What exists at `now`."""
         return Horizon(now, self.config.contact_lifetime_ms, self.contacts_since_ms)
 
-    def is_live(self, buyer_id: str) -> bool:
-        return buyer_id in self.conversation_of_buyer or buyer_id in self.waiting
-
     def contact(self, buyer_id: str, now: int) -> Contact | None:
         """The buyer's contact, if it exists at `now`."""
-        contact = self._known_contact(buyer_id)
+        contact = self.contacts.of(buyer_id)
         if contact is None or not self.horizon(now).contact(contact.consulted_at_ms):
             return None
         return contact
 
-    def buyer_of_contact(self, conversation: int) -> str | None:
-        """The buyer whose contact is, or was, of this conversation."""
-        buyer_id = self.buyer_of_live_conversation.get(conversation)
-        if buyer_id is None:
-            found = self.learned.find(keys.of_conversation(conversation))
-            buyer_id = found[1].decode() if found is not None else None
-        return buyer_id
-
-    def set_contact(self, buyer_id: str, contact: Contact) -> None:
-        if self.is_live(buyer_id):
-            self._drop_live_contact(buyer_id)
-            self.live_contacts[buyer_id] = contact
-            self.buyer_of_live_conversation[contact.conversation] = buyer_id
-        else:
-            entry = keys.contact_entry(contact)
-            self.learned.put(keys.of_buyer(buyer_id), entry)
-            of_conversation = keys.of_conversation(contact.conversation)
-            self.learned.put(of_conversation, (contact.consulted_at_ms, buyer_id.encode()))
-
-    def _known_contact(self, buyer_id: str) -> Contact | None:
-        """The buyer's contact, whether it exists or not."""
-        if self.is_live(buyer_id):
-            return self.live_contacts.get(buyer_id)
-        found = self.learned.find(keys.of_buyer(buyer_id))
-        return keys.contact_of(found) if found is not None else None
-
-    def _comes_alive(self, buyer_id: str) -> None:
-        """Before the buyer has an open conversation or a waiting entry: fetches the contact."""
-        contact = None if self.is_live(buyer_id) else self._known_contact(buyer_id)
-        if contact is not None:
-            self.live_contacts[buyer_id] = contact
-            self.buyer_of_live_conversation[contact.conversation] = buyer_id
-
     def _may_have_left(self, buyer_id: str) -> None:
-        """A buyer who has neither any more leaves the contact to the recent generation."""
-        if not self.is_live(buyer_id):
-            contact = self._drop_live_contact(buyer_id)
-            if contact is not None:
-                self.set_contact(buyer_id, contact)
-
-    def _drop_live_contact(self, buyer_id: str) -> Contact | None:
-        contact = self.live_contacts.pop(buyer_id, None)
-        if contact is not None:
-            self.buyer_of_live_conversation.pop(contact.conversation, None)
-        return contact
+        if buyer_id not in self.conversation_of_buyer and buyer_id not in self.waiting:
+            self.contacts.leaves(buyer_id)
 
     # --- Agents and pools ---
 

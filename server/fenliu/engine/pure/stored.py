@@ -160,16 +160,16 @@ class Shops:
         firsts = (self._due.first(), self._due_unloaded.first())
         return min((first[0] for first in firsts if first is not None), default=None)
 
-    def due_by(self, now_ms: int) -> list[str]:
-        """Shops with something due that are loaded or can be."""
-        return [
-            *(shop_id for _, shop_id in self._due.until(now_ms)),
-            *(
-                shop_id
-                for _, shop_id in self._due_unloaded.until(now_ms)
-                if not self.missing_head(shop_id)
-            ),
-        ]
+    def load_due(self, now_ms: int) -> None:
+        """Loads what is due by then and can be loaded."""
+        for _, shop_id in self._due_unloaded.until(now_ms):
+            if not self.missing_head(shop_id):
+                self.find(shop_id)
+
+    def first_due(self, now_ms: int) -> str | None:
+        """The loaded shop with the earliest effect, if that is due by then."""
+        first = self._due.first()
+        return first[1] if first is not None and first[0] <= now_ms else None
 
     def missing_due(self, now_ms: int) -> list[bytes]:
         """Ids of chunks without which the earliest shops due by then cannot be loaded."""
