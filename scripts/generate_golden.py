@@ -26,8 +26,8 @@ from fenliu.engine.v1 import engine_pb2  # noqa: E402
 from fenliu.v1 import presence_pb2, shop_pb2  # noqa: E402
 from model import commands  # noqa: E402
 from model.lockstep import Lockstep  # noqa: E402
-from model.recording import RecordingCore  # noqa: E402
-from model.storage import Storage  # noqa: E402
+from model.recording import Tape  # noqa: E402
+from model.storage import Disk, Storage  # noqa: E402
 from model.walks import store_something  # noqa: E402
 from model.wire import (  # noqa: E402
     AGENT,
@@ -58,11 +58,12 @@ class Recorder:
     def __init__(self, name: str, partitions: int = 16, *, stored: bool = False) -> None:
         self.name, self.partitions = name, partitions
         self.pair = Lockstep([core], partitions)
-        self.tape = RecordingCore()
+        self.tape = Tape()
         if stored:
-            self.pair.storage = Storage([self.tape], partitions, alone=True)
+            engine = self.tape.engine
+            self.pair.storage = Storage([self.tape], partitions, alone=True, engine=engine)
         else:
-            self.pair.engines[0] = self.tape.Engine(partitions)
+            self.pair.engines[0] = self.tape.engine(core, partitions, Disk())
         self.shop, self.now = "s", T0
 
     @property
@@ -71,13 +72,14 @@ class Recorder:
 
     def vector(self) -> dict[str, Any]:
         self.pair.check()
-        engine = self.pair.engines[0]
-        stored = self.pair.storage.engines
+        engine, storage = self.pair.engines[0], self.pair.storage
+        chunks = storage.disks[0].chunks if storage.disks else {}
         return {
             "name": self.name,
             "partitions": self.partitions,
             "steps": self.steps,
-            "main": stored[0].engine.number if stored else 0,
+            "chunks": [chunks[i].hex() for i in sorted(chunks)],
+            "main": storage.engines[0].number if storage.engines else 0,
             "next_due": engine.next_due(),
             "shop_ids": engine.shop_ids(),
             "snapshots": {i: engine.snapshot(i).hex() for i in engine.shop_ids(deleted=True)},

@@ -6,11 +6,10 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
-from model.recording import replay
+from model.recording import Player
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "tests" / "golden").glob("*.json"))
@@ -35,11 +34,11 @@ def test_there_are_vectors_for_every_topic() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_a_core_gives_the_recorded_bytes(core: ModuleType, file: Path) -> None:
     vector = json.loads(file.read_text(encoding="utf-8"))
-    engines: dict[int, Any] = {0: core.Engine(vector["partitions"])}
+    player = Player(core, vector)
     for number, step in enumerate(vector["steps"]):
-        got = replay(core, engines, vector["partitions"], step)
+        got = player.play(step)
         assert {**step, **got} == step, f"step {number} of {file.name}"
-    engine = engines[vector["main"]]
+    engine = player.engine(vector["main"])
     assert engine.next_due() == vector["next_due"]
     assert engine.shop_ids() == vector["shop_ids"]
     snapshots = {i: engine.snapshot(i).hex() for i in engine.shop_ids(deleted=True)}

@@ -1,255 +1,135 @@
-"""A core whose calls are written down, with what they gave, for the golden vectors.
+"""A core whose calls are written down, with what they came to, for the golden vectors.
 
-`STEPS` says of each call how it is written; `replay` makes the call of a written step again.
+Chunks are handed in as they are asked for, when recording and when replaying; which ones is not part
+of a vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from google.protobuf.message import Message
+
 import fenliu.engine.pure as core
+from fenliu.engine.v1 import engine_pb2
+from model.storage import Disk, StoredEngine
 
 Step = dict[str, Any]
 
-
-def ids(joined: bytes) -> list[str]:
-    """Chunks' ids, sorted: in which order they are named is nobody's business."""
-    return sorted(joined[i : i + 32].hex() for i in range(0, len(joined), 32))
-
-
-def said(code: int, reply: bytes) -> Step:
-    return {"code": code, "missing": ids(reply)} if code == -1 else {"code": code}
-
-
-def listed(entries: list[tuple[int, int, bytes]]) -> list[list[Any]]:
-    return [[partition, count, data.hex()] for partition, count, data in entries]
-
-
-def _decide(engine: Any, q: Step) -> Step:
-    code, reply, partition, entry = engine.decide(
-        q["kind"], bytes.fromhex(q["request"]), q["now_ms"], q["actor"]
-    )
-    if code == -1:
-        assert entry == b""
-        return said(code, reply)
-    return {"code": code, "reply": reply.hex(), "partition": partition, "entry": entry.hex()}
-
-
-def _decide_batch(engine: Any, q: Step) -> Step:
-    code, results, total, batch_id, entries, decided = engine.decide_batch(
-        q["kind"], bytes.fromhex(q["batch"]), q["now_ms"], q["first"], q["count"]
-    )
-    if code == -1:
-        assert (entries, decided) == ([], 0)
-        return said(code, results)
-    return {
-        "code": code,
-        "results": results.hex(),
-        "total": total,
-        "batch_id": batch_id,
-        "entries": listed(entries),
-        "decided": decided,
-    }
-
-
-def _query(engine: Any, q: Step) -> Step:
-    code, reply, partition = engine.query(q["kind"], bytes.fromhex(q["request"]))
-    if code == -1:
-        return said(code, reply)
-    return {"code": code, "reply": reply.hex(), "partition": partition}
-
-
-def _apply(engine: Any, q: Step) -> Step:
-    applied, end, missing = engine.apply(bytes.fromhex(q["entries"]), q["start"], q["shop_id"])
-    return {"applied": applied, "end": end, "missing": ids(missing)}
-
-
-def _flush(engine: Any, q: Step) -> Step:
-    stored, head, chunks = engine.flush(q["shop_id"])
-    return {"stored": stored.hex(), "head": head.hex(), "chunks": [c.hex() for c in chunks]}
-
-
-def _put_chunk(engine: Any, q: Step) -> Step:
-    engine.put_chunk(bytes.fromhex(q["id"]), bytes.fromhex(q["content"]))
-    return {}
-
-
-def _install(engine: Any, q: Step) -> Step:
-    engine.install(bytes.fromhex(q["manifest"]))
-    return {}
-
-
-def _rotate(engine: Any, q: Step) -> Step:
-    engine.rotate(q["partition"])
-    return {}
-
-
-def _shrink(engine: Any, q: Step) -> Step:
-    engine.shrink(q["limit"])
-    return {}
-
-
-CALLS: dict[str, Callable[[Any, Step], Step]] = {
-    "decide": _decide,
-    "decide_batch": _decide_batch,
-    "tick": lambda engine, q: {"entries": listed(engine.tick(q["now_ms"]))},
-    "query": _query,
-    "apply": _apply,
-    "load_manifest": lambda engine, q: {
-        "partition": engine.load_manifest(bytes.fromhex(q["manifest"]))
-    },
-    "install": _install,
-    "rotate": _rotate,
-    "put_chunk": _put_chunk,
-    "touched": lambda engine, _: {"shop_ids": engine.touched()},
-    "flush": _flush,
-    "missing_of": lambda engine, q: {"missing": ids(engine.missing_of(q["shop_id"]))},
-    "missing_due": lambda engine, q: {"missing": ids(engine.missing_due(q["now_ms"]))},
-    "shrink": _shrink,
+# The names of each call's arguments and results.
+CALLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "decide": (
+        ("kind", "request", "now_ms", "actor"),
+        ("code", "reply", "partition", "entry"),
+    ),
+    "decide_batch": (
+        ("kind", "batch", "now_ms", "first", "count"),
+        ("code", "results", "total", "batch_id", "entries", "decided"),
+    ),
+    "tick": (("now_ms",), ("entries",)),
+    "query": (("kind", "request"), ("code", "reply", "partition")),
+    "apply": (("log", "start", "shop_id"), ("applied", "end", "missing")),
+    "load_manifest": (("manifest",), ("partition",)),
+    "install": (("manifest",), ()),
+    "rotate": (("partition",), ()),
+    "shrink": (("limit",), ()),
+    "touched": ((), ("shop_ids",)),
+    "flush": (("shop_id",), ("stored", "head", "chunks")),
+    "take_partition": (("other", "partition"), ()),
 }
+DEFAULTS: Step = {"actor": "", "first": 0, "count": 4096, "start": 0, "shop_id": ""}
+MERGE = ("sources", "first", "end", "now_ms", "contact_lifetime_ms", "contacts_since_ms")
 
 
-def replay(core_: Any, engines: dict[int, Any], partitions: int, step: Step) -> Step:
-    """Makes the call of a step; returns its outputs under the names of the file."""
-    if step["call"] == "merge_chunks":
-        chunks = core_.merge_chunks(
-            [[bytes.fromhex(c) for c in source] for source in step["sources"]],
-            bytes.fromhex(step["first"]),
-            bytes.fromhex(step["end"]),
-            step["now_ms"],
-            step["contact_lifetime_ms"],
-            step["contacts_since_ms"],
-        )
-        return {"chunks": [c.hex() for c in chunks]}
-    number = step.get("engine", 0)
-    if number not in engines:
-        engines[number] = core_.Engine(partitions)
-    if step["call"] == "take_partition":
-        engines[number].take_partition(engines[step["other"]], step["partition"])
-        return {}
-    return CALLS[step["call"]](engines[number], step)
+def plain(value: Any) -> Any:
+    """As it is written."""
+    if isinstance(value, Message):
+        value = value.SerializeToString(deterministic=True)
+    if isinstance(value, RecordingEngine):
+        return value.number
+    if isinstance(value, bytes):
+        return value.hex()
+    return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-class RecordingCore:
-    """Stands for the Python core; `steps` is what its engines were asked and said."""
+def results(name: str, answer: Any) -> Step:
+    names = CALLS[name][1]
+    answers = answer if len(names) > 1 else [answer][: len(names)]
+    return dict(zip(names, map(plain, answers), strict=True))
 
-    CORE, RULES_VERSION = core.CORE, core.RULES_VERSION
+
+class Player:
+    """Makes the calls of a vector again, on engines of one core."""
+
+    def __init__(self, core_: Any, vector: Step) -> None:
+        self.core, self.partitions, self.disk = core_, vector["partitions"], Disk()
+        for content in vector["chunks"]:
+            self.disk.put(bytes.fromhex(content))
+        self.engines: dict[int, StoredEngine] = {}
+
+    def engine(self, number: int) -> StoredEngine:
+        if number not in self.engines:
+            self.engines[number] = StoredEngine(self.core, self.partitions, self.disk)
+        return self.engines[number]
+
+    def play(self, step: Step) -> Step:
+        """Makes the call of a step; returns its results under the names of the file."""
+        name = step["call"]
+        if name == "merge_chunks":
+            sources = [[bytes.fromhex(chunk) for chunk in source] for source in step["sources"]]
+            edges = bytes.fromhex(step["first"]), bytes.fromhex(step["end"])
+            numbers = [step[argument] for argument in MERGE[3:]]
+            return {"chunks": plain(self.core.merge_chunks(sources, *edges, *numbers))}
+        arguments = [self._argument(argument, step[argument]) for argument in CALLS[name][0]]
+        call = getattr(self.engine(step.get("engine", 0)), name)
+        return results(name, call(*arguments))
+
+    def _argument(self, name: str, written: Any) -> Any:
+        if name == "manifest":
+            return engine_pb2.Manifest.FromString(bytes.fromhex(written))
+        if name == "other":
+            return self.engine(written)
+        return bytes.fromhex(written) if name in ("request", "batch", "log") else written
+
+
+class Tape:
+    """Stands for the Python core; `steps` is what its engines were asked and came to."""
+
+    CORE, RULES_VERSION, Engine = core.CORE, core.RULES_VERSION, core.Engine
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.made = 0
 
-    def Engine(self, partitions: int) -> RecordingEngine:  # noqa: N802
+    def engine(self, _core: Any, partitions: int, disk: Disk) -> RecordingEngine:
         self.made += 1
-        return RecordingEngine(core.Engine(partitions), self.steps, self.made - 1)
+        return RecordingEngine(StoredEngine(self, partitions, disk), self, self.made - 1)
 
-    def merge_chunks(
-        self,
-        sources: list[list[bytes]],
-        first: bytes,
-        end: bytes,
-        now_ms: int,
-        contact_lifetime_ms: int,
-        contacts_since_ms: int,
-    ) -> list[bytes]:
-        chunks = core.merge_chunks(
-            sources, first, end, now_ms, contact_lifetime_ms, contacts_since_ms
-        )
-        self.steps.append(
-            {
-                "call": "merge_chunks",
-                "sources": [[c.hex() for c in source] for source in sources],
-                "first": first.hex(),
-                "end": end.hex(),
-                "now_ms": now_ms,
-                "contact_lifetime_ms": contact_lifetime_ms,
-                "contacts_since_ms": contacts_since_ms,
-                "chunks": [c.hex() for c in chunks],
-            }
-        )
+    def merge_chunks(self, *arguments: Any) -> list[bytes]:
+        chunks = core.merge_chunks(*arguments)
+        asked = dict(zip(MERGE, map(plain, arguments), strict=True))
+        self.steps.append({"call": "merge_chunks", **asked, "chunks": plain(chunks)})
         return chunks
 
 
 class RecordingEngine:
-    """An engine that writes down what may change it, or asks for chunks; the rest it passes on."""
+    """An engine that writes down the calls that `CALLS` has; the others it passes on."""
 
-    def __init__(self, engine: Any, steps: list[Step], number: int) -> None:
-        self.engine, self.steps, self.number = engine, steps, number
+    def __init__(self, stored: StoredEngine, tape: Tape, number: int) -> None:
+        self.stored, self.tape, self.number = stored, tape, number
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.engine, name)
+        call = getattr(self.stored, name)
+        if name not in CALLS:
+            return call
 
-    def _call(self, name: str, **arguments: Any) -> Any:
-        """Makes the call through `CALLS`, so that what is written is what will be compared."""
-        answers: list[Any] = []
+        def recorded(*given: Any) -> Any:
+            answer = call(*(a.stored if isinstance(a, RecordingEngine) else a for a in given))
+            names = CALLS[name][0]
+            missing = [DEFAULTS[argument] for argument in names[len(given) :]]
+            asked = dict(zip(names, map(plain, [*given, *missing]), strict=True))
+            which = {"engine": self.number} if self.number else {}
+            self.tape.steps.append({"call": name, **which, **asked, **results(name, answer)})
+            return answer
 
-        class Listener:
-            def __getattr__(_self, called: str) -> Any:  # noqa: N805
-                def call(*args: Any) -> Any:
-                    answers.append(getattr(self.engine, called)(*args))
-                    return answers[-1]
-
-                return call
-
-        step = {"call": name, **({"engine": self.number} if self.number else {}), **arguments}
-        step |= CALLS[name](Listener(), step)
-        self.steps.append(step)
-        return answers[0]
-
-    def decide(self, kind: int, request: bytes, now_ms: int, actor: str = "") -> Any:
-        return self._call("decide", kind=kind, request=request.hex(), now_ms=now_ms, actor=actor)
-
-    def decide_batch(
-        self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
-    ) -> Any:
-        return self._call(
-            "decide_batch", kind=kind, batch=batch.hex(), now_ms=now_ms, first=first, count=count
-        )
-
-    def tick(self, now_ms: int) -> Any:
-        return self._call("tick", now_ms=now_ms)
-
-    def query(self, kind: int, request: bytes) -> Any:
-        return self._call("query", kind=kind, request=request.hex())
-
-    def apply(self, entries: bytes, start: int = 0, shop_id: str = "") -> Any:
-        return self._call("apply", entries=entries.hex(), start=start, shop_id=shop_id)
-
-    def load_manifest(self, manifest: bytes) -> Any:
-        return self._call("load_manifest", manifest=manifest.hex())
-
-    def install(self, manifest: bytes) -> Any:
-        return self._call("install", manifest=manifest.hex())
-
-    def rotate(self, partition: int) -> Any:
-        return self._call("rotate", partition=partition)
-
-    def put_chunk(self, chunk_id: bytes, content: bytes) -> Any:
-        return self._call("put_chunk", id=chunk_id.hex(), content=content.hex())
-
-    def touched(self) -> Any:
-        return self._call("touched")
-
-    def flush(self, shop_id: str) -> Any:
-        return self._call("flush", shop_id=shop_id)
-
-    def missing_of(self, shop_id: str) -> Any:
-        return self._call("missing_of", shop_id=shop_id)
-
-    def missing_due(self, now_ms: int) -> Any:
-        return self._call("missing_due", now_ms=now_ms)
-
-    def shrink(self, limit: int) -> Any:
-        return self._call("shrink", limit=limit)
-
-    def take_partition(self, other: RecordingEngine, partition: int) -> None:
-        self.engine.take_partition(other.engine, partition)
-        self.steps.append(
-            {
-                "call": "take_partition",
-                "engine": self.number,
-                "other": other.number,
-                "partition": partition,
-            }
-        )
+        return recorded

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -63,17 +63,17 @@ def named_by(manifest: engine_pb2.Manifest) -> set[bytes]:
 
 
 class StoredEngine:
-    """One engine; what it needs is handed in, all at once or a part at a time.
+    """One engine; what it needs is handed in from the disk, all at once or a part at a time.
 
-    `asked`: the ids of each call that needed some, sorted.
+    Which ids it asks for is its own business (a core may have freed what has expired, or not yet), as
+    long as they are named by where its state is and not there already.
     """
 
-    def __init__(self, core: Any, partitions: int, disk: Disk, seed: int = 0) -> None:
-        self.core, self.partitions, self.disk = core, partitions, disk
+    def __init__(self, core: Any, partitions: int, disk: Disk) -> None:
+        self.core, self.disk = core, disk
         self.engine = core.Engine(partitions)
-        self.asked: list[list[bytes]] = []
         self._named: dict[int, set[bytes]] = {}
-        self._rng = Random(seed)
+        self._rng = Random(0)
 
     # Handing in
 
@@ -83,7 +83,6 @@ class StoredEngine:
         wanted = sorted(ids[i : i + 32] for i in range(0, len(ids), 32))
         assert len(set(wanted)) == len(wanted)
         assert all(any(i in named for named in self._named.values()) for i in wanted)
-        self.asked.append(wanted)
         few = wanted[: self._rng.randrange(len(wanted)) + 1] if self._rng.randrange(4) else wanted
         for each in few:
             self.engine.put_chunk(each, self.disk.chunks[each])
@@ -177,29 +176,24 @@ class StoredEngine:
         self.engine.install(manifest.SerializeToString(deterministic=True))
         self._named[manifest.partition] = named_by(manifest)
 
-    def load(self, manifest: engine_pb2.Manifest) -> None:
-        encoded = manifest.SerializeToString(deterministic=True)
-        assert self.engine.load_manifest(encoded) == manifest.partition
-        self._named[manifest.partition] = named_by(manifest)
+    def load_manifest(self, manifest: engine_pb2.Manifest) -> int:
+        partition: int = self.engine.load_manifest(manifest.SerializeToString(deterministic=True))
+        assert partition == manifest.partition
+        self._named[partition] = named_by(manifest)
+        return partition
 
-    def started_again(self, tails: dict[int, bytes]) -> StoredEngine:
-        """A new engine of what is on the disk and the log behind it."""
-        fresh = StoredEngine(self.core, self.partitions, self.disk, self._rng.randrange(1000))
-        for manifest in self.disk.manifests.values():
-            fresh.load(manifest)
-        for entries in tails.values():
-            fresh.apply(entries)
-        return fresh
+    def take_partition(self, other: StoredEngine, partition: int) -> None:
+        self.engine.take_partition(other.engine, partition)
+        self._named[partition] = other._named.get(partition, set())
 
-    def partition_again(self, partition: int, tail: bytes) -> None:
-        """Puts one partition in place anew from the disk and the log behind it."""
-        fresh = StoredEngine(self.core, self.partitions, self.disk, self._rng.randrange(1000))
-        if partition in self.disk.manifests:
-            fresh.load(self.disk.manifests[partition])
-        fresh.apply(tail)
-        self.engine.take_partition(fresh.engine, partition)
-        self._named[partition] = fresh._named.get(partition, set())
-        self.asked += fresh.asked
+    def touched(self) -> Any:
+        return self.engine.touched()
+
+    def flush(self, shop_id: str) -> Any:
+        return self.engine.flush(shop_id)
+
+    def shrink(self, limit: int) -> None:
+        self.engine.shrink(limit)
 
 
 @dataclass
@@ -215,11 +209,18 @@ class Rotated:
 class Storage:
     """Stored engines of every core in three roles (`alone`: in one), the disks and the log."""
 
-    def __init__(self, cores: Sequence[Any], partitions: int, *, alone: bool = False) -> None:
-        self.cores, self.partitions = list(cores), partitions
+    def __init__(
+        self,
+        cores: Sequence[Any],
+        partitions: int,
+        *,
+        alone: bool = False,
+        engine: Callable[[Any, int, Disk], Any] = StoredEngine,
+    ) -> None:
+        self.cores, self.partitions, self._engine = list(cores), partitions, engine
         self.disks = [Disk() for _ in cores]
         self.engines, self.followers, self.judges = (
-            [StoredEngine(c, partitions, d) for c, d in zip(cores, self.disks, strict=True)]
+            [engine(core, partitions, d) for core, d in zip(cores, self.disks, strict=True)]
             if not alone or role == "engine"
             else []
             for role in ("engine", "follower", "judge")
@@ -253,12 +254,12 @@ class Storage:
     ) -> engine_pb2.Manifest:
         old = disk.manifests.get(partition, engine_pb2.Manifest(partition=partition))
         places = {shop.shop_id: shop for shop in old.shops}
-        scratch = StoredEngine(core, self.partitions, disk)
+        scratch = self._engine(core, self.partitions, disk)
         if partition in disk.manifests:
-            scratch.load(old)
+            scratch.load_manifest(old)
         scratch.apply(b"".join(self.log[partition][old.seq : rotated.seq]))
-        for shop_id in scratch.engine.touched():
-            encoded, head, contents = scratch.engine.flush(shop_id)
+        for shop_id in scratch.touched():
+            encoded, head, contents = scratch.flush(shop_id)
             shop = engine_pb2.StoredShop.FromString(encoded)
             assert shop.SerializeToString(deterministic=True) == encoded
             assert not (shop.head or shop.segments)
@@ -293,30 +294,31 @@ class Storage:
 
     def shrink(self) -> None:
         for engine in self.everyone():
-            engine.engine.shrink(0)
+            engine.shrink(0)
 
     def start_again(self) -> None:
         """Every engine anew from its disk and the tail of the log."""
-        tails = {p: self._tail(p) for p in range(self.partitions)}
         for role in (self.engines, self.followers, self.judges):
-            role[:] = [engine.started_again(tails) for engine in role]
+            role[:] = [self._anew(engine, range(self.partitions)) for engine in role]
         self.rotated.clear()
 
     def partition_again(self, partition: int) -> None:
+        """One partition anew on every engine, as when some of what was decided could not be logged."""
         for engine in self.everyone():
-            engine.partition_again(partition, self._tail(partition))
+            engine.take_partition(self._anew(engine, [partition]), partition)
         self.rotated.pop(partition, None)
+
+    def _anew(self, engine: Any, partitions: Iterable[int]) -> Any:
+        fresh = self._engine(engine.core, self.partitions, engine.disk)
+        for partition in partitions:
+            if partition in engine.disk.manifests:
+                fresh.load_manifest(engine.disk.manifests[partition])
+            fresh.apply(self._tail(partition))
+        return fresh
 
     def _tail(self, partition: int) -> bytes:
         manifest = self.disks[0].manifests.get(partition)
         return b"".join(self.log[partition][manifest.seq if manifest else 0 :])
-
-    def compare_asked(self) -> None:
-        """What was asked for must be the same on all cores, call by call."""
-        for role in (self.engines, self.followers, self.judges):
-            assert all(engine.asked == role[0].asked for engine in role)
-            for engine in role:
-                engine.asked.clear()
 
 
 def _merge_some(core: Any, disk: Disk, shop: engine_pb2.StoredShop, rng: Random) -> None:
