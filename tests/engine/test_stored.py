@@ -407,6 +407,26 @@ def test_chunks_of_older_segments_are_named_up_to_the_first_that_has_the_key(
         assert split_ids(ids if code == NEEDS_CHUNKS else b"") == wanted
 
 
+@pytest.mark.parametrize(("after", "needed"), [(2 * DAY, True), (2 * DAY + 1, False)])
+def test_a_snapshot_needs_no_chunk_in_which_all_has_expired(
+    core: ModuleType, after: int, needed: bool
+) -> None:
+    desk = with_contacts(core, 3000, sticky_window_ms=2 * DAY)
+    desk.order("x", T0, event_id="e")
+    shelf = Shelf(core)
+    shelf.write_copy(desk.engine)
+    reader = shelf.reader()
+    shelf.hand_in(reader, b"".join(shelf.place.head))
+    tick = engine_pb2.Tick(shop_id="s").SerializeToString()
+    weights = shop_pb2.SetWeightsRequest(shop_id="s")
+    weights.weights.add(agent_id="a", weight=9)
+    for kind, body in ((12, tick), (11, weights.SerializeToString())):
+        answer = reader.decide(kind, body, T0 + after)
+        assert answer == desk.engine.decide(kind, body, T0 + after)
+    assert (reader.missing_of("s") != b"") == needed
+    assert shelf.snapshot(reader) == desk.engine.snapshot("s")
+
+
 def test_repeats_are_told_from_what_is_stored(core: ModuleType) -> None:
     desk = with_contacts(core, 3)
     first = desk.route("x", T0 + 1, request_id="q")
@@ -582,6 +602,18 @@ def test_what_is_learned_after_the_rotation_outlives_installing(core: ModuleType
     assert [key for key, _, _ in entries_of(contents)] == [b"elater", b"rlater"]
 
 
+def test_only_contacts_that_count_are_stored_in_segments(core: ModuleType) -> None:
+    desk = with_contacts(core, 0)
+    for buyer in ("x", "y"):
+        for visit in (1, 2):
+            conversation = desk.route(buyer, T0 + visit).ok.conversation_id
+            desk.close(conversation, T0 + visit)
+    desk.route("y", T0 + 3)
+    _, _, contents = desk.engine.flush("s")
+    keys = [key for key, _, _ in entries_of(contents)]
+    assert keys == [b"bx", b"c" + (2).to_bytes(8, "big")]  # y is live, and c1 is no contact's
+
+
 def test_a_shop_made_after_the_rotation_keeps_what_it_knows(core: ModuleType) -> None:
     desk = with_contacts(core, 5)
     shelf = Shelf(core)
@@ -644,7 +676,7 @@ def test_what_was_used_last_stays_longest(core: ModuleType) -> None:
     shelf = Shelf(core)
     shelf.store(engine)
     for name in ("u", "s", "t"):
-        desks[name].query("get_shop", shop_id=name)
+        assert desks[name].tick_shop(T0).entry == b""
     engine.shrink(engine.memory() - 1)
     loaded = []
     for name in ("s", "t", "u"):

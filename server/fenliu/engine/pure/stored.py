@@ -116,7 +116,8 @@ class Shops:
         partition = self._partition(shop_id)
         shop = partition.loaded.get(shop_id)
         if shop is not None:
-            return shop.learned.missing_chunks(shop.horizon(shop.last_now_ms))
+            missing = shop.learned.missing_chunks(shop.horizon(shop.last_now_ms))
+            return list(dict.fromkeys(missing))
         place = partition.stored[shop_id]
         learned = Generations(self._chunk)
         learned.segments = place.segments
@@ -333,8 +334,8 @@ class Shops:
 
     def _manifest(self, data: bytes) -> Manifest:
         try:
-            manifest = wire.decode(Manifest, data)
-        except (wire.MalformedError, wire.NotUtf8Error):
+            manifest = wire.decode_own(Manifest, data)
+        except wire.MalformedError:
             raise ValueError("not a manifest") from None
         if manifest.rules_version != snapshot.RULES_VERSION:
             raise ValueError(f"manifest of rules version {manifest.rules_version}")
