@@ -169,7 +169,10 @@ impl Engine {
         if self.partitions != other.partitions {
             return Err(PyValueError::new_err("the engines differ in partitions"));
         }
-        let Ok(partition) = u32::try_from(partition) else {
+        let Some(partition) = u32::try_from(partition)
+            .ok()
+            .filter(|p| *p < self.partitions)
+        else {
             return Ok(());
         };
         // One lock at a time, so that two engines may take from each other.

@@ -3,11 +3,11 @@
 use prost::Message;
 use prost::bytes::Bytes;
 
+use crate::cache::Missing;
 use crate::command::NEEDS_CHUNKS;
 use crate::decode::{self, Batch};
 use crate::engine::{Engine, Error, command_kind};
 use crate::logs::{Logs, PartitionEntries};
-use crate::place::Missing;
 use crate::proto::fenliu::engine::v1::CommandKind;
 use crate::refusal::Refusal;
 

@@ -270,3 +270,176 @@ pub fn merge(
     }
     Ok(cutter.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bad, Chunk, Cutter, Entry, Lifetimes, merge};
+
+    const LIFETIMES: Lifetimes = Lifetimes {
+        now: 100,
+        contact_lifetime_ms: 50,
+        contacts_since_ms: 0,
+    };
+
+    fn cut(entries: &[(&[u8], i64, &[u8])]) -> Vec<Vec<u8>> {
+        let mut cutter = Cutter::default();
+        for &(key, at_ms, value) in entries {
+            cutter.add(&Entry { key, at_ms, value }).unwrap();
+        }
+        cutter.finish()
+    }
+
+    fn read(chunks: &[Vec<u8>]) -> Vec<(Vec<u8>, i64, Vec<u8>)> {
+        let entries = chunks
+            .iter()
+            .flat_map(|c| Chunk::open(c).unwrap().entries());
+        entries
+            .map(|entry| {
+                let entry = entry.unwrap();
+                (entry.key.to_vec(), entry.at_ms, entry.value.to_vec())
+            })
+            .collect()
+    }
+
+    fn borrowed(chunks: &[Vec<u8>]) -> Vec<&[u8]> {
+        chunks.iter().map(Vec::as_slice).collect()
+    }
+
+    fn keys(chunks: &[Vec<u8>]) -> Vec<String> {
+        let keys = read(chunks).into_iter().map(|(key, _, _)| key);
+        keys.map(|key| String::from_utf8(key).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_text() {
+        let chunks = cut(&[(b"bx", 7, b"v"), (b"e", -1, b"")]);
+        let wanted: &[&[u8]] = &[
+            &2u32.to_be_bytes(),
+            &7i64.to_be_bytes(),
+            &20u32.to_be_bytes(),
+            &33u32.to_be_bytes(),
+            b"\x00\x02bx",
+            &7i64.to_be_bytes(),
+            b"v",
+            b"\x00\x01e",
+            &(-1i64).to_be_bytes(),
+        ];
+        assert_eq!(chunks, [wanted.concat()]);
+        assert_eq!(cut(&[]), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn a_chunk_ends_before_it_would_have_more_than_64_kib() {
+        // The head has 12 bytes; an entry 4 in the offsets, 2 + 2 + 8 and its value.
+        let exact = vec![0; 65_536 - 12 - 2 * 16];
+        let over = vec![0; exact.len() + 1];
+        let sizes = |first: &[u8], second: &[u8]| -> Vec<usize> {
+            let chunks = cut(&[(b"ba", 1, first), (b"bb", 2, second), (b"bc", 3, b"")]);
+            assert_eq!(keys(&chunks), ["ba", "bb", "bc"]);
+            chunks.iter().map(Vec::len).collect()
+        };
+        assert_eq!(sizes(&exact, b""), [65_536, 28]);
+        assert_eq!(sizes(&over, b""), [65_521, 44]);
+        // One entry alone may have more.
+        let large = vec![0; 70_000];
+        assert_eq!(sizes(&large, &large), [70_028, 70_028, 28]);
+    }
+
+    #[test]
+    fn every_key_is_found_and_no_other() {
+        let numbers: Vec<String> = (0..300).map(|n| format!("b{:03}", n * 2)).collect();
+        let entries: Vec<(&[u8], i64, &[u8])> = (0..)
+            .zip(&numbers)
+            .map(|(n, key)| (key.as_bytes(), n, key.as_bytes()))
+            .collect();
+        let chunks = cut(&entries);
+        let chunk = Chunk::open(&chunks[0]).unwrap();
+        for n in 0..601 {
+            let key = format!("b{n:03}");
+            let found = chunk.find(key.as_bytes()).unwrap();
+            let value = found.map(|entry| entry.value);
+            let wanted = n % 2 == 0 && n < 600;
+            assert_eq!(value, wanted.then_some(key.as_bytes()), "{key}");
+        }
+        assert!(chunk.find(b"").unwrap().is_none());
+        assert!(chunk.find(b"c").unwrap().is_none());
+    }
+
+    #[test]
+    fn bytes_that_are_no_chunk_are_told_so() {
+        let good = cut(&[(b"ba", 1, b"value"), (b"bb", 2, b"")]).remove(0);
+        let look = |content: &[u8]| -> Result<(), Bad> {
+            let chunk = Chunk::open(content)?;
+            for entry in chunk.entries() {
+                entry?;
+            }
+            chunk.find(b"ba")?;
+            Ok(())
+        };
+        look(&good).unwrap();
+        for length in 0..good.len() {
+            assert!(look(&good[..length]).is_err(), "{length} bytes");
+        }
+        // Whatever a byte becomes, nothing fails but the search.
+        for at in 0..good.len() {
+            for byte in [0, 1, 0x7f, 0xff] {
+                let mut bad = good.clone();
+                bad[at] = byte;
+                let _ = look(&bad);
+                let _ = merge(&[vec![bad.as_slice()]], b"", b"", LIFETIMES);
+            }
+        }
+        assert!(look(&0u32.to_be_bytes()).is_err());
+        assert!(look(&[0xff; 40]).is_err());
+    }
+
+    #[test]
+    fn merging_keeps_the_newest_and_leaves_out_what_does_not_exist() {
+        let newest = cut(&[(b"ba", 90, b"new"), (b"bb", 49, b"gone"), (b"e1", 1, b"")]);
+        let older = cut(&[(b"ba", 80, b"old"), (b"bb", 60, b"shadowed")]);
+        let other = cut(&[(b"bc", 50, b"limit"), (b"r1", -86_399_901, b"gone")]);
+        let sources = [&newest, &older, &other].map(|chunks| borrowed(chunks));
+        let merged = merge(&sources, b"", b"", LIFETIMES).unwrap();
+        assert_eq!(
+            read(&merged),
+            [
+                (b"ba".to_vec(), 90, b"new".to_vec()),
+                (b"bc".to_vec(), 50, b"limit".to_vec()),
+                (b"e1".to_vec(), 1, Vec::new()),
+            ]
+        );
+        let since = Lifetimes {
+            contacts_since_ms: 51,
+            ..LIFETIMES
+        };
+        let merged = merge(&sources, b"", b"", since).unwrap();
+        assert_eq!(keys(&merged), ["ba", "e1"]);
+    }
+
+    #[test]
+    fn merging_stays_within_the_keys_asked_for() {
+        let first = cut(&[(b"ba", 90, b""), (b"bc", 90, b"")]);
+        let second = cut(&[(b"bb", 90, b""), (b"bd", 90, b"")]);
+        let sources = [borrowed(&first), borrowed(&second), Vec::new()];
+        let within = |first: &[u8], end: &[u8]| {
+            keys(&merge(&sources, first, end, LIFETIMES).unwrap()).join(" ")
+        };
+        assert_eq!(within(b"", b""), "ba bb bc bd");
+        assert_eq!(within(b"bb", b""), "bb bc bd");
+        assert_eq!(within(b"bab", b"bd"), "bb bc");
+        assert_eq!(within(b"bc", b"bc"), "");
+        assert!(merge(&[], b"", b"", LIFETIMES).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_segment_is_not_merged() {
+        let ordered = cut(&[(b"ba", 1, b""), (b"bb", 1, b"")]);
+        let twice = [borrowed(&ordered), borrowed(&ordered)].concat();
+        assert!(merge(&[twice], b"", b"", LIFETIMES).is_err());
+        let unordered = cut(&[(b"bb", 1, b""), (b"ba", 1, b"")]);
+        assert!(merge(&[borrowed(&unordered)], b"", b"", LIFETIMES).is_err());
+        let unknown = cut(&[(b"x", 1, b"")]);
+        assert!(merge(&[borrowed(&unknown)], b"", b"", LIFETIMES).is_err());
+        assert!(merge(&[vec![b"".as_slice()]], b"", b"", LIFETIMES).is_err());
+    }
+}

@@ -3,14 +3,15 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::agent::presence;
+use crate::cache::Missing;
 use crate::draft::{Draft, When};
-use crate::place::Missing;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
 use crate::remembered::Answered;
 use crate::route;
-use crate::state::{Shop, presence};
+use crate::state::Shop;
 use crate::transfer;
 use record::CommandKind;
 use record::entry::Command;

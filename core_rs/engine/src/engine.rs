@@ -1,24 +1,25 @@
 //! The engine: its shops, and the calls that reach them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::books::Books;
+use crate::cache::{Chunks, Missing};
 use crate::chunks::Bad;
 use crate::command::{self, Answer};
 use crate::decode;
 use crate::logs::{Logs, PartitionEntries};
 use crate::maps::Map;
 use crate::needs::Purpose;
-use crate::place::{Chunks, Missing, StoredShops};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::refusal::{Reason, Refusal};
-use crate::remembered::{FETCHED, Generation};
 use crate::state::Shop;
+use crate::stored::StoredShops;
 use crate::validation;
 use record::CommandKind;
 use record::entry::Command;
@@ -80,52 +81,6 @@ pub struct Engine {
     pub(crate) books: Books,
 }
 
-/// What the engine keeps about its shops beside them.
-pub struct Books {
-    /// All shops in the order of their ids; whether they are deleted.
-    pub ids: BTreeMap<Arc<str>, bool>,
-    /// (a time not after the shop's next due time, shop) of those in memory. Only the line under the
-    /// shop's `scheduled` counts.
-    schedule: BinaryHeap<Reverse<(i64, Arc<str>)>>,
-    /// Shops in memory where something may be due already at their own last time: a tick of any time
-    /// applies it.
-    overdue: BTreeSet<Arc<str>>,
-    /// Each partition's recent generation.
-    pub generations: Vec<Generation>,
-    /// Shops that have changed since their partition's manifest was loaded.
-    pub touched: BTreeSet<Arc<str>>,
-    /// Counts uses of shops and chunks, so that those unused for the longest go first.
-    pub uses: u64,
-}
-
-impl Books {
-    /// A call uses the shop now.
-    fn begin(&mut self, shop: &mut Shop) {
-        self.uses += 1;
-        shop.keeping.used = self.uses;
-        shop.keeping.generation = self.generations[shop.partition as usize];
-    }
-
-    /// Sees to it that the engine looks at a shop in time, and knows what has become of it.
-    pub fn watch(&mut self, shop: &mut Shop) {
-        let id = || Arc::<str>::from(shop.document.shop_id.as_str());
-        if shop.keeping.changed_in != 0 && !shop.keeping.touched {
-            shop.keeping.touched = true;
-            self.touched.insert(id());
-        }
-        let Some(time) = shop.earliest_due() else {
-            return;
-        };
-        if shop.scheduled.is_none_or(|scheduled| time < scheduled) {
-            shop.scheduled = Some(time);
-            self.schedule.push(Reverse((time, id())));
-        }
-        if time <= shop.last_now_ms {
-            self.overdue.insert(id());
-        }
-    }
-}
-
 impl Engine {
     /// An engine without shops; `partitions` is 1..65536.
     pub fn new(partitions: u32) -> Result<Self, Error> {
@@ -137,14 +92,7 @@ impl Engine {
             shops: Map::default(),
             stored: StoredShops::default(),
             chunks: Chunks::default(),
-            books: Books {
-                ids: BTreeMap::new(),
-                schedule: BinaryHeap::new(),
-                overdue: BTreeSet::new(),
-                generations: vec![FETCHED + 1; partitions as usize],
-                touched: BTreeSet::new(),
-                uses: 0,
-            },
+            books: Books::new(partitions),
         })
     }
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::place::Place;
 use crate::remembered::Generation;
+use crate::stored::Stored;
 
 #[derive(Default)]
 pub struct Keeping {
-    pub place: Place,
+    pub stored: Stored,
     /// The segments of the manifest before do not count: the shop was not in it, or was deleted since.
     pub fresh: bool,
     /// The recent one, in which is learned.
     pub generation: Generation,
-    /// The first that is not in `place`.
+    /// The first that is not in `stored`.
     pub stored_before: Generation,
     /// In which something was logged last; 0: nothing since the shop was loaded.
     pub changed_in: Generation,
@@ -34,8 +34,8 @@ pub enum Fetched {
 }
 
 impl Keeping {
-    /// Whether the shop's place says all there is, generations aside.
+    /// Whether the shop's `stored` says all there is, generations aside.
     pub fn is_stored(&self) -> bool {
-        !self.place.head.is_empty() && self.changed_in < self.stored_before
+        !self.stored.head.is_empty() && self.changed_in < self.stored_before
     }
 }

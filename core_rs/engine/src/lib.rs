@@ -6,27 +6,33 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod apply;
 mod batch;
+mod books;
+mod cache;
 mod chunks;
 mod command;
 mod config;
 mod contacts;
 mod decode;
+mod document;
 mod draft;
 mod due;
 mod engine;
 mod hold;
 mod ids;
 mod inquiry;
+mod install;
 mod keeping;
+mod lines;
+mod load;
 mod logs;
 mod maps;
 mod messages;
 mod needs;
 mod orders;
 mod permission;
-mod place;
 mod presence;
 #[allow(clippy::all)]
 pub mod proto;
@@ -42,6 +48,7 @@ mod snapshot;
 mod state;
 mod steps;
 mod storage;
+mod stored;
 mod transfer;
 mod validation;
 mod volume;

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::cache::{Chunks, Missing};
 use crate::chunks::{self, Bad};
 use crate::keeping::Fetched;
-use crate::place::{Chunks, Missing};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::{Answered, FETCHED};
 use crate::state::{Buyer, Contact, Shop};
@@ -29,7 +29,7 @@ struct Search<'a> {
 impl Shop {
     /// Whether a command may need something that is not in memory.
     pub fn has_segments(&self) -> bool {
-        !self.keeping.place.segments.is_empty()
+        !self.keeping.stored.segments.is_empty()
     }
 
     /// Fetches what the command needs and memory does not decide; names the chunks that it takes.
@@ -84,7 +84,7 @@ impl Shop {
         let Search { chunks, missing } = search;
         let keeping = &self.keeping;
         let key = chunks::key(kind, of);
-        chunks.search(&keeping.place.segments, &key, keeping.used, missing)
+        chunks.search(&keeping.stored.segments, &key, keeping.used, missing)
     }
 
     fn fetch_message_event(&mut self, id: &str, search: &mut Search) -> Result<(), Bad> {

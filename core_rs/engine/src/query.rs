@@ -2,14 +2,15 @@
 
 use prost::Message;
 
+use crate::agent::presence;
+use crate::cache::Missing;
 use crate::command::Answer;
 use crate::decode;
 use crate::engine::{Engine, Error};
-use crate::place::Missing;
 use crate::proto::fenliu::engine::v1::QueryKind;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::state::{Shop, presence};
+use crate::state::Shop;
 use crate::validation;
 
 impl Engine {

@@ -7,21 +7,25 @@ use std::sync::Arc;
 use prost::Message;
 
 use crate::RULES_VERSION;
+use crate::cache::Missing;
 use crate::chunks::{self, Cutter, Lifetimes};
 use crate::engine::{Engine, Error};
-use crate::place::{ChunkId, Missing, Place, chunk_id};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::Generation;
 use crate::snapshot::Learned;
 use crate::state::Shop;
+use crate::stored::{ChunkId, Stored, chunk_id};
 
 /// Of how many stored shops `missing_due` names the chunks.
 const DUE_AT_ONCE: usize = 64;
 
+/// A stored shop under its id.
+type Named = (Arc<str>, Stored);
+
 /// The shops of a partition, out of an engine.
 pub struct Partition {
     loaded: Vec<Shop>,
-    stored: Vec<(Arc<str>, Place)>,
+    stored: Vec<Named>,
     touched: Vec<Arc<str>>,
     generation: Generation,
 }
@@ -42,36 +46,36 @@ fn no_manifest(what: impl std::fmt::Display) -> Error {
 impl Engine {
     /// Puts a manifest's shops in place of its partition's, stored; returns the partition.
     pub fn load_manifest(&mut self, manifest: &[u8]) -> Result<u32, Error> {
-        let (partition, places) = self.read_manifest(manifest)?;
+        let (partition, shops) = self.read_manifest(manifest)?;
         self.remove_partition(partition);
-        for (id, place) in places {
-            self.books.ids.insert(id.clone(), place.deleted);
-            self.stored.put(id, place);
+        for (id, stored) in shops {
+            self.books.ids.insert(id.clone(), stored.deleted);
+            self.stored.put(id, stored);
         }
         Ok(partition)
     }
 
     /// Says where the partition, as it was at its last `rotate`, is stored now.
     pub fn install(&mut self, manifest: &[u8]) -> Result<(), Error> {
-        let (partition, places) = self.read_manifest(manifest)?;
-        let unknown = |(id, _): &&(Arc<str>, Place)| !self.books.ids.contains_key(id);
-        if let Some((id, _)) = places.iter().find(unknown) {
+        let (partition, shops) = self.read_manifest(manifest)?;
+        let unknown = |(id, _): &&Named| !self.books.ids.contains_key(id);
+        if let Some((id, _)) = shops.iter().find(unknown) {
             return Err(Error::Value(format!(
                 "a manifest with the unknown shop {id}"
             )));
         }
         let recent = self.books.generations[partition as usize];
-        for (id, mut place) in places {
+        for (id, mut stored) in shops {
             let Some(shop) = self.shops.get_mut(&id) else {
-                self.stored.put(id, place);
+                self.stored.put(id, stored);
                 continue;
             };
             let keeping = &mut shop.keeping;
             keeping.fresh = keeping.deleted_in >= recent;
             if keeping.fresh {
-                place.segments.clear();
+                stored.segments.clear();
             }
-            keeping.place = place;
+            keeping.stored = stored;
             keeping.stored_before = recent;
             shop.drop_generations_through(recent - 1);
         }
@@ -129,15 +133,15 @@ impl Engine {
     /// Ids of the chunks that `snapshot` of a shop needs and that are not there.
     pub fn missing_of(&self, shop_id: &str) -> Result<Vec<u8>, Error> {
         let mut missing = Missing::default();
-        let (place, lifetimes) = match (self.shops.get(shop_id), self.stored.get(shop_id)) {
-            (Some(shop), _) => (&shop.keeping.place, shop.lifetimes(shop.last_now_ms)),
-            (None, Some(place)) => {
-                self.chunks.name_missing(&place.head, &mut missing);
-                (place, place.lifetimes())
+        let (stored, lifetimes) = match (self.shops.get(shop_id), self.stored.get(shop_id)) {
+            (Some(shop), _) => (&shop.keeping.stored, shop.lifetimes(shop.last_now_ms)),
+            (None, Some(stored)) => {
+                self.chunks.name_missing(&stored.head, &mut missing);
+                (stored, stored.lifetimes())
             }
             (None, None) => return Err(Error::UnknownShop(shop_id.to_owned())),
         };
-        let refs = place.segments.iter().flat_map(|segment| &segment.chunks);
+        let refs = stored.segments.iter().flat_map(|segment| &segment.chunks);
         let needed = refs.filter(|chunk| lifetimes.anything(chunk.newest_ms));
         self.chunks
             .name_missing(needed.map(|chunk| &chunk.id), &mut missing);
@@ -148,8 +152,8 @@ impl Engine {
     pub fn missing_due(&self, now_ms: i64) -> Vec<u8> {
         let mut missing = Missing::default();
         for id in self.stored.due(now_ms).iter().take(DUE_AT_ONCE) {
-            if let Some(place) = self.stored.get(id) {
-                self.chunks.name_missing(&place.head, &mut missing);
+            if let Some(stored) = self.stored.get(id) {
+                self.chunks.name_missing(&stored.head, &mut missing);
             }
         }
         missing.concat()
@@ -165,15 +169,15 @@ impl Engine {
         if shop.document.shop_id != shop_id {
             return Err(bad("it is another shop's"));
         }
-        let Some(place) = self.stored.take(shop_id) else {
+        let Some(stored) = self.stored.take(shop_id) else {
             return Ok(());
         };
-        for id in &place.head {
+        for id in &stored.head {
             self.chunks.forget(id);
         }
         self.books.uses += 1;
         shop.keeping.used = self.books.uses;
-        shop.keeping.place = place;
+        shop.keeping.stored = stored;
         shop.keeping.fresh = false;
         shop.keeping.stored_before = generation;
         shop.keeping.touched = self.books.touched.contains(shop_id);
@@ -223,8 +227,8 @@ impl Engine {
                 Unused::Shop(id) => {
                     if let Some(shop) = self.take(id) {
                         memory -= shop.memory();
-                        memory += shop.keeping.place.memory();
-                        self.stored.put(id.clone(), shop.keeping.place);
+                        memory += shop.keeping.stored.memory();
+                        self.stored.put(id.clone(), shop.keeping.stored);
                     }
                 }
             }
@@ -253,8 +257,8 @@ impl Engine {
             }
             if let Some(shop) = self.take(&id) {
                 taken.loaded.push(shop);
-            } else if let Some(place) = self.stored.take(&id) {
-                taken.stored.push((id, place));
+            } else if let Some(stored) = self.stored.take(&id) {
+                taken.stored.push((id, stored));
             }
         }
         taken
@@ -270,14 +274,14 @@ impl Engine {
             shop.keeping.used = self.books.uses;
             self.put(shop);
         }
-        for (id, place) in shops.stored {
-            self.books.ids.insert(id.clone(), place.deleted);
-            self.stored.put(id, place);
+        for (id, stored) in shops.stored {
+            self.books.ids.insert(id.clone(), stored.deleted);
+            self.stored.put(id, stored);
         }
     }
 
-    /// The partition and its shops' places, in order.
-    fn read_manifest(&self, manifest: &[u8]) -> Result<(u32, Vec<(Arc<str>, Place)>), Error> {
+    /// The partition and where its shops are stored, in order.
+    fn read_manifest(&self, manifest: &[u8]) -> Result<(u32, Vec<Named>), Error> {
         let manifest = record::Manifest::decode(manifest).map_err(no_manifest)?;
         let (version, partition) = (manifest.rules_version, manifest.partition);
         if version != RULES_VERSION {
@@ -290,23 +294,23 @@ impl Engine {
                 "there is no partition {partition}"
             )));
         }
-        let mut places: Vec<(Arc<str>, Place)> = Vec::with_capacity(manifest.shops.len());
+        let mut shops: Vec<Named> = Vec::with_capacity(manifest.shops.len());
         for stored in manifest.shops {
             let id: Arc<str> = stored.shop_id.as_str().into();
             if self.partition_of(&id) != partition {
                 return Err(no_manifest(format_args!("{id} is of another partition")));
             }
-            if places.last().is_some_and(|(before, _)| *before >= id) {
+            if shops.last().is_some_and(|(before, _)| *before >= id) {
                 return Err(no_manifest("its shops are out of order"));
             }
-            places.push((id, Place::read(stored).map_err(no_manifest)?));
+            shops.push((id, Stored::read(stored).map_err(no_manifest)?));
         }
-        Ok((partition, places))
+        Ok((partition, shops))
     }
 }
 
 impl Shop {
-    /// Forgets generations: they are in the shop's place.
+    /// Forgets generations: they are in the shop's `stored`.
     fn drop_generations_through(&mut self, generation: Generation) {
         self.requests.drop_through(generation);
         self.message_events.drop_through(generation);
@@ -314,7 +318,7 @@ impl Shop {
         self.drop_contacts_through(generation);
     }
 
-    /// Whether all there is is in the shop's place.
+    /// Whether all there is is in the shop's `stored`.
     fn is_stored(&self) -> bool {
         self.keeping.is_stored()
             && self.requests.is_empty()
@@ -332,7 +336,7 @@ impl Shop {
         const REQUEST: usize = 320;
         const EVENT: usize = 160;
         SHOP + 4 * self.document_bytes
-            + self.keeping.place.memory()
+            + self.keeping.stored.memory()
             + AGENT * self.agents.len()
             + BUYER * self.buyers.len()
             + CONVERSATION * self.conversations.len()
