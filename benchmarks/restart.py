@@ -26,7 +26,7 @@ import grpc
 from rich.console import Console
 from rich.table import Table
 
-from fenliu.dispatch import Dispatcher, TraceClock
+from fenliu.dispatch import Dispatcher, Keeping, TraceClock
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal.sqlite import SqliteJournal
@@ -36,6 +36,7 @@ from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 START_MS = 1_760_000_000_000
 BATCH = 4096
 AGENTS = 10
+AT_WORK = 2
 ROUTE = "/fenliu.v1.DispatchService/Route"
 ASKED = 2_000
 # The second on a directory that was kept from a run before.
@@ -92,13 +93,18 @@ async def fill(data: Path, shops: int, contacts: int, spread_over: int) -> None:
     """Shops, their agents ONLINE, a contact for each buyer, all conversations ended."""
     core = load_core()
     journal = SqliteJournal.open(data, durability="relaxed")
-    dispatcher = Dispatcher(core, journal, TraceClock())
+    keeping = Keeping(
+        snapshot_after=256 * 2**20
+    )  # several a run, so that there is something to merge
+    dispatcher = Dispatcher(core, journal, TraceClock(), keeping=keeping)
     await dispatcher.start()
     now = START_MS
     for number in range(shops):
         await dispatcher.command(CommandKind.APPLY_SHOP, document(number), now_ms=now)
         await dispatcher.commands(
-            CommandKind.SET_PRESENCE, [online(number, agent) for agent in range(AGENTS)], now_ms=now
+            CommandKind.SET_PRESENCE,
+            [online(number, agent) for agent in range(AT_WORK)],
+            now_ms=now,
         )
     step = 3_600_000 * BATCH // contacts + 1  # all within an hour
     for batch in inquiries(contacts, spread_over):

@@ -435,3 +435,22 @@ async def test_deleted_and_made_again_between_snapshots(core, journal):
     assert (routed(answer.body).decision_id, routed(answer.body).conversation_id) == ("d2", "c2")
     assert (await dispatcher.state_hash())[0] == replay(journal, core)[0].state_hash()
     await dispatcher.close()
+
+
+async def test_an_end_in_the_middle_of_a_snapshot_harms_neither(core, journal, monkeypatch):
+    """The one under way is not overtaken by those made at the end."""
+    monkeypatch.setattr(stored, "CLOSING_TAIL_BYTES", 0)
+    dispatcher = trace_dispatcher(core, journal, keeping=Keeping(snapshot_after=1))
+    monkeypatch.setattr(stored, "CHECK_S", 0.001)
+    await dispatcher.start()
+    for number in range(20):
+        await staffed(dispatcher, f"shop-{number}")
+        await dispatcher.batch(
+            ROUTE, routes([f"b{n}" for n in range(100)], f"shop-{number}"), now_ms=NOW
+        )
+    await dispatcher.close()
+    for partition, head in journal.heads().items():
+        assert journal.manifests(partition)[-1].seq == head.seq
+    _, recovered = recover(journal, core)
+    assert (recovered.records, recovered.unusable) == (0, [])
+    assert state_hash(journal, core)[0] == replay(journal, core)[0].state_hash()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Set
+from collections.abc import Callable, Coroutine, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fenliu.dispatch.chunks import Chunks
 from fenliu.dispatch.clock import Clock
@@ -22,6 +23,8 @@ from fenliu.journal import CorruptSnapshot, Journal, JournalError
 from fenliu.recovery import Recovered, SnapshotWriter, state_hash
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CHECK_S = 1.0
 """Between looks at tails and memory."""
@@ -82,8 +85,9 @@ class StoredState:
         self._put_bytes = 0  # since memory was looked at
         self._tails = Tails(keeping.snapshot_after)
         self._writer = SnapshotWriter(journal, core)
-        # Held while snapshots are written or dropped, and by readers who need them to stay.
-        self._lock = asyncio.Lock()
+        # One thread: snapshots are written, dropped and read whole one after the other, also by work
+        # whose caller has gone meanwhile.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fenliu-snapshots")
         self._too_much = False
         self.unusable: set[tuple[int, int]] = set()
         """(partition, seq) of snapshots that were found damaged."""
@@ -131,8 +135,7 @@ class StoredState:
         losses = self._host.losses
         seq, size = await self._host.sealed(partition)
         try:
-            async with self._lock:
-                written = await asyncio.to_thread(self._writer.write, partition, seq)
+            written = await self._beside(self._writer.write, partition, seq)
         except JournalError as error:
             log.error("partition %d has no new snapshot", partition, exc_info=error)
             # Not again before it has grown well.
@@ -157,8 +160,7 @@ class StoredState:
                 # Where little happens, too, there is to be one to go back to when logs are cut.
                 await self.snapshot(partition)
             try:
-                async with self._lock:
-                    await asyncio.to_thread(self._writer.retain, partition, since_ms)
+                await self._beside(self._writer.retain, partition, since_ms)
             except JournalError as error:
                 log.error("partition %d: what is old stays", partition, exc_info=error)
 
@@ -168,8 +170,7 @@ class StoredState:
         Raises JournalUnavailable.
         """
         try:
-            async with self._lock:
-                return await asyncio.to_thread(state_hash, self._journal, self._core, ends)
+            return await self._beside(state_hash, self._journal, self._core, ends)
         except JournalError as error:
             log.error("the state hash cannot be computed", exc_info=error)
             raise JournalUnavailable from error
@@ -185,11 +186,15 @@ class StoredState:
             and partition in ends
         ):
             try:
-                await asyncio.to_thread(self._writer.write, partition, ends[partition][0])
+                await self._beside(self._writer.write, partition, ends[partition][0])
             except JournalError as error:
                 log.error("partition %d has no new snapshot", partition, exc_info=error)
             self._tails.shortened(partition, self._tails.size(partition), 0)
+        await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self._chunks.close)
+
+    async def _beside(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _put(self, chunk_id: bytes, content: bytes) -> None:
         self._put_bytes += len(content)
