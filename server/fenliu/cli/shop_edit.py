@@ -45,7 +45,7 @@ def edit(shop_id: str, target: str, actor: str) -> None:
     session = _Session(stored, target, actor)
     try:
         session.run()
-    except (Exception, click.Abort):
+    except BaseException:
         session.keep()
         raise
 
