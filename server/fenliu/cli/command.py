@@ -10,7 +10,6 @@ import gettext
 import os
 import re
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -100,9 +99,10 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Takes --lang first, wherever it stands: usage errors and --help speak it too."""
-        for name, value in pairwise(" ".join(args).replace("--lang=", "--lang ").split()):
+        for argument, following in zip(args, [*args[1:], ""], strict=True):
+            name, has_value, value = argument.partition("=")
             for known in get_args(Language):
-                if (name, value) == ("--lang", known):
+                if name == "--lang" and known == (value if has_value else following):
                     choose(ctx, known)
                     speak()
         return super().parse_args(ctx, args)
