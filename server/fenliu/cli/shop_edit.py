@@ -68,10 +68,10 @@ class _Session:
                 raise click.ClickException(problem)
             try:
                 after = self._read()
+                found = differences(self._stored, resolved(after))
             except ValueError as error:
                 problem = " ".join(str(error).split())
                 continue
-            found = differences(self._stored, resolved(after))
             if not found:
                 click.echo(words("没有变化", "unchanged"))
                 return
@@ -123,7 +123,6 @@ class _Session:
                     f"only shop {self._stored.shop_id} can be here; `fenliu apply` is for others",
                 )
             )
-        resolved(shop)
         return shop
 
     def _ask(self) -> str:
