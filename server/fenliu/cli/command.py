@@ -10,6 +10,7 @@ import gettext
 import os
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -99,7 +100,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Takes --lang first, wherever it stands: usage errors and --help speak it too."""
-        for argument, following in zip(args, [*args[1:], ""], strict=True):
+        for argument, following in pairwise([*args, ""]):
             name, has_value, value = argument.partition("=")
             for known in get_args(Language):
                 if name == "--lang" and known == (value if has_value else following):
