@@ -602,6 +602,18 @@ def test_what_is_learned_after_the_rotation_outlives_installing(core: ModuleType
     assert [key for key, _, _ in entries_of(contents)] == [b"elater", b"rlater"]
 
 
+def test_only_contacts_that_count_are_stored_in_segments(core: ModuleType) -> None:
+    desk = with_contacts(core, 0)
+    for buyer in ("x", "y"):
+        for visit in (1, 2):
+            conversation = desk.route(buyer, T0 + visit).ok.conversation_id
+            desk.close(conversation, T0 + visit)
+    desk.route("y", T0 + 3)
+    _, _, contents = desk.engine.flush("s")
+    keys = [key for key, _, _ in entries_of(contents)]
+    assert keys == [b"bx", b"c" + (2).to_bytes(8, "big")]  # y is live, and c1 is no contact's
+
+
 def test_a_shop_made_after_the_rotation_keeps_what_it_knows(core: ModuleType) -> None:
     desk = with_contacts(core, 5)
     shelf = Shelf(core)
@@ -664,7 +676,7 @@ def test_what_was_used_last_stays_longest(core: ModuleType) -> None:
     shelf = Shelf(core)
     shelf.store(engine)
     for name in ("u", "s", "t"):
-        desks[name].query("get_shop", shop_id=name)
+        assert desks[name].tick_shop(T0).entry == b""
     engine.shrink(engine.memory() - 1)
     loaded = []
     for name in ("s", "t", "u"):
