@@ -8,15 +8,20 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
+import pytest
+from google.protobuf.message import Message
+
 from fenliu.engine.explanation import Explanation, Finding
 from fenliu.engine.pure.explain import explain
-from fenliu.v1 import dispatch_pb2, insight_pb2, shop_pb2, types_pb2
+from fenliu.v1 import dispatch_pb2, insight_pb2, presence_pb2, shop_pb2, types_pb2
 from model import commands
 from model.naive import NaiveModel
 from model.reasons import Seen, watched
 from model.wire import COMMANDS, T0, parse_entry, split_entries
 
-SEEDS = (3, 5, 8, 13)
+pytestmark = pytest.mark.slow
+
+SEEDS = (3, 5, 8, 13, 20)
 COMMANDS_DECIDED = 2_500
 
 
@@ -53,26 +58,34 @@ class Walked:
         self.findings: Counter[Finding] = Counter()
 
     def walk(self, core: ModuleType, seed: int) -> None:
+        """Random commands."""
         rng, now, issued = Random(seed), T0, 0
         engine, model = core.Engine(4), NaiveModel()
+        for number in range(COMMANDS_DECIDED):
+            if number < 2:
+                shop = commands.document(rng, commands.SHOPS[number])
+                name, message, actor = "apply_shop", shop_pb2.ApplyShopRequest(shop=shop), ""
+            else:
+                name, message, actor = commands.any_command(rng, issued, [], now)
+            jumps = commands.JUMPS if rng.randrange(50) == 0 else commands.JUMPS[:15]
+            now += rng.choice(jumps)
+            code, reply = self.decide(engine, model, name, message, now, actor)
+            if name == "route" and code == 0:
+                answer = dispatch_pb2.RouteResponse.FromString(reply)
+                issued = int(answer.conversation_id[1:] or issued)
+
+    def decide(
+        self, engine: Any, model: NaiveModel, name: str, message: Message, now: int, actor: str = ""
+    ) -> tuple[int, bytes]:
+        """One command, by the engine and by the model; every decision in it is explained."""
+        before = {one: engine.snapshot(one) for one in engine.shop_ids()}
+        body = message.SerializeToString(deterministic=True)
+        code, reply, _, logged = engine.decide(COMMANDS[name][0], body, now, actor)
         with watched() as log:
-            for number in range(COMMANDS_DECIDED):
-                if number < 2:
-                    shop = commands.document(rng, commands.SHOPS[number])
-                    name, message, actor = "apply_shop", shop_pb2.ApplyShopRequest(shop=shop), ""
-                else:
-                    name, message, actor = commands.any_command(rng, issued, [], now)
-                jumps = commands.JUMPS if rng.randrange(50) == 0 else commands.JUMPS[:15]
-                now += rng.choice(jumps)
-                before = {one: engine.snapshot(one) for one in engine.shop_ids()}
-                body = message.SerializeToString(deterministic=True)
-                code, reply, _, logged = engine.decide(COMMANDS[name][0], body, now, actor)
-                model.decide(name, message, now, actor)
-                if name == "route" and code == 0:
-                    answer = dispatch_pb2.RouteResponse.FromString(reply)
-                    issued = int(answer.conversation_id[1:] or issued)
-                for entry in split_entries(logged):
-                    self._check(before, entry, log)
+            model.decide(name, message, now, actor)
+        for entry in split_entries(logged):
+            self._check(before, entry, log)
+        return code, reply
 
     def _check(self, before: dict[str, bytes], entry: bytes, log: dict[Any, Seen]) -> None:
         for fact in parse_entry(entry).facts:
@@ -103,7 +116,29 @@ def walks_of(core: ModuleType) -> Walked:
     done = Walked()
     for seed in SEEDS:
         done.walk(core, seed)
+    _dedicated_agent_leaves_the_shop(done, core)
     return done
+
+
+def _shop(*agent_ids: str) -> shop_pb2.Shop:
+    return shop_pb2.Shop(
+        shop_id="s",
+        agents=[shop_pb2.Agent(agent_id=agent_id) for agent_id in agent_ids],
+        groups=[shop_pb2.Group(group_id="all", agent_ids=agent_ids)],
+    )
+
+
+def _dedicated_agent_leaves_the_shop(done: Walked, core: ModuleType) -> None:
+    """What random walks hardly meet: the buyer waits for somebody who leaves the shop meanwhile."""
+    engine, model = core.Engine(4), NaiveModel()
+    shop = _shop("a", "b")
+    ask = dispatch_pb2.RouteRequest(shop_id="s", buyer_id="wang", dedicated_agent_id="a")
+    come = presence_pb2.SetPresenceRequest(shop_id="s", agent_id="b", status=1)
+    done.decide(engine, model, "apply_shop", shop_pb2.ApplyShopRequest(shop=shop), T0)
+    done.decide(engine, model, "route", ask, T0 + 1)
+    shop = _shop("b")
+    done.decide(engine, model, "apply_shop", shop_pb2.ApplyShopRequest(shop=shop), T0 + 2)
+    done.decide(engine, model, "set_presence", come, T0 + 3)
 
 
 def test_every_decision_is_explained_as_the_model_sees_it(core: ModuleType):
