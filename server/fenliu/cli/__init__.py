@@ -18,6 +18,7 @@ from fenliu.cli.apply import apply
 from fenliu.cli.backup import backup, restore
 from fenliu.cli.check import check
 from fenliu.cli.demo import demo
+from fenliu.cli.explain import explain
 from fenliu.cli.replay import replay
 from fenliu.cli.route import route
 from fenliu.cli.serve import serve
@@ -80,6 +81,7 @@ for _command in (
     shop,
     route,
     watch,
+    explain,
     replay,
     backup,
     restore,

@@ -31,6 +31,8 @@ class Catalogue:
     place: str
     clauses: str
     """What stands between two clauses."""
+    before_reason: str
+    """What stands between the figures and the reason."""
     end: str
     decisions: Mapping[str, str]
     """By Reason, without its prefix; TRANSFER_LEFT: nobody there, a message was left.

@@ -140,6 +140,7 @@ CHINESE = Catalogue(
     busy="超过繁忙阈值 {threshold}，按 {part}/{whole} 折算",
     place="排在第 {place} 位",
     clauses="，",
+    before_reason="；",
     end="。",
     decisions={
         "OPEN_CONVERSATION": "买家 {buyer} 的会话 {conversation} 还没结束，继续由{agent}接待。",

@@ -185,10 +185,10 @@ ENGLISH = Catalogue(
         "OFFLINE": "offline agents receive nobody",
         "SUSPENDED": "suspended agents receive no new buyers",
         "WEIGHT_ZERO": "weight 0: only returning buyers and transfers",
-        "AT_CAP": "{open_conversations} open conversations, at the cap of {cap}",
-        "AT_DAILY_LIMIT": "{received_today} new buyers today, at the daily limit of {daily_limit}",
+        "AT_CAP": "at the cap of {cap} ({open_conversations} open)",
+        "AT_DAILY_LIMIT": "at the daily limit of {daily_limit} new buyers ({received_today} today)",
         "AT_HOURLY_LIMIT": (
-            "{received_this_hour} new buyers this hour, at the hourly limit of {hourly_limit}"
+            "at the hourly limit of {hourly_limit} new buyers ({received_this_hour} this hour)"
         ),
         "BUSY": "not fewer than {time_threshold} awaiting, so takes nobody from the pool for now",
         "LATER_IN_LINE": "number 1, {taken}, receives the buyer",
@@ -197,6 +197,7 @@ ENGLISH = Catalogue(
     busy="over the busy threshold of {threshold}, so counted at {part}/{whole}",
     place="number {place} in line",
     clauses=", ",
+    before_reason="; ",
     end=".",
     decisions={
         "OPEN_CONVERSATION": (

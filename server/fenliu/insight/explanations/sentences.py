@@ -76,21 +76,19 @@ class Sentences:
             )
         if one.place:
             clauses.append(words.place.format(place=one.place))
-        clauses.append(
-            words.candidates[reason].format(
-                taken=self._agent(made.agent_id),
-                robot=self._settings.robot_id,
-                groups=self._listed(one.group_ids),
-                time_threshold=max(1, threshold),
-                open_conversations=one.open_conversations,
-                cap=one.cap,
-                received_today=one.received_today,
-                daily_limit=one.daily_limit,
-                received_this_hour=one.received_this_hour,
-                hourly_limit=one.hourly_limit,
-            )
+        why = words.candidates[reason].format(
+            taken=self._agent(made.agent_id),
+            robot=self._settings.robot_id,
+            groups=self._listed(one.group_ids),
+            time_threshold=max(1, threshold),
+            open_conversations=one.open_conversations,
+            cap=one.cap,
+            received_today=one.received_today,
+            daily_limit=one.daily_limit,
+            received_this_hour=one.received_this_hour,
+            hourly_limit=one.hourly_limit,
         )
-        return words.clauses.join(clauses) + words.end
+        return words.clauses.join(clauses) + words.before_reason + why + words.end
 
     # --- Names and values ---
 
