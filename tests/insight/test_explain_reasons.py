@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cache
 from random import Random
@@ -13,6 +14,7 @@ from google.protobuf.message import Message
 
 from fenliu.engine.explanation import Explanation, Finding
 from fenliu.engine.pure.explain import explain
+from fenliu.insight.explanations import CATALOGUES, Sentences
 from fenliu.v1 import dispatch_pb2, insight_pb2, presence_pb2, shop_pb2, types_pb2
 from model import commands
 from model.naive import NaiveModel
@@ -46,6 +48,15 @@ def check(found: Explanation, seen: Seen) -> None:
         assert found.steps[-1].number == seen.steps_ended
     numbers = [step.number for step in found.steps]
     assert numbers == sorted(numbers)
+
+
+def check_words(say: Sentences, found: Explanation) -> None:
+    """Whatever there is to say can be said."""
+    said = [say.decision()]
+    said += (say.step(step) for step in found.steps)
+    said += (say.candidate(one) for one in found.candidates)
+    for text in said:
+        assert text.strip() and not re.search(r"[{}]|\s{2}|\bNone\b", text), text
 
 
 class Walked:
@@ -95,6 +106,8 @@ class Walked:
                 found = explain(before[shop_id], entry, number)
                 assert found.decided == fact.decided
                 check(found, log[shop_id, number])
+                for catalogue in CATALOGUES.values():
+                    check_words(Sentences(catalogue, found), found)
                 self.decisions += 1
                 self.reasons[found.decided.reason] += 1
                 self.candidate_reasons.update(one.reason for one in found.candidates)

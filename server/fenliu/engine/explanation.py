@@ -69,6 +69,7 @@ class Finding(Enum):
     # 7: selection.
     PICKED = auto()  # in_line
     PICKED_WITH_TIME = auto()  # in_line, threshold
+    NOBODY_WITHOUT_GROUPS = auto()
     NOBODY_AVAILABLE = auto()
     NOBODY_WITH_TIME = auto()  # threshold
     # 8: when nobody is there.

@@ -44,8 +44,8 @@ def explain(shop_snapshot: bytes, entry: bytes, decision: int) -> Explanation:
     """Explains the decision of this number in an entry.
 
     `shop_snapshot`: the shop as it was before the entry, an encoded `ShopSnapshot`; `entry`: one
-    entry, length-prefixed. Raises ValueError when these are not that, when the entry has no such decision, and when
-    the rules would have decided otherwise.
+    entry, length-prefixed. Raises ValueError when these are not that, when the entry has no such
+    decision, and when the rules would have decided otherwise.
     """
     data = list(split_entries(entry))
     if len(data) != 1:

@@ -264,7 +264,9 @@ class Steps:
         self.asked(search, groups)
         found = selected(search, groups)
         if found is None:
-            if search.only_with_time:
+            if not groups:
+                self.note(7, Finding.NOBODY_WITHOUT_GROUPS)
+            elif search.only_with_time:
                 threshold = max(1, self.shop.config.busy_threshold)
                 self.note(7, Finding.NOBODY_WITH_TIME, groups=groups, threshold=threshold)
             else:

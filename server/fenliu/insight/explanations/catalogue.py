@@ -49,6 +49,8 @@ class Catalogue:
     """The reason that was given for a transfer, behind another text."""
     named: str
     """Somebody with a `name` and an `id`."""
+    robot: str
+    """One that has no id any more."""
     shop: str
     all_groups: str
     separator: str

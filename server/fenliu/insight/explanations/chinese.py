@@ -6,7 +6,7 @@ from fenliu.insight.explanations.catalogue import Catalogue
 CHINESE = Catalogue(
     steps={
         Finding.HANDED_ON: "{agent}把会话 {conversation} 转接出去{note}",
-        Finding.ROBOT_HANDED_ON: "机器人 {agent} 的会话 {conversation} 被转接出去{note}",
+        Finding.ROBOT_HANDED_ON: "机器人的会话 {conversation} 被转接出去{note}",
         Finding.RECEIVER_ACCEPTS: "转接给{agent}：{status}，可以接收转接",
         Finding.RECEIVER_OFFLINE: "转接给{agent}：已离线，作为留言等其上线",
         Finding.RECEIVERS_UNAVAILABLE: "转接给{groups}：组里没有人能接，作为留言等组里有人能接",
@@ -75,6 +75,7 @@ CHINESE = Catalogue(
         Finding.PICKED_WITH_TIME: (
             "在{groups}里按权重分流，待回复少于 {threshold} 人的有 {in_line} 人可接，轮到{agent}"
         ),
+        Finding.NOBODY_WITHOUT_GROUPS: "没有分流组，也就没有人可分",
         Finding.NOBODY_AVAILABLE: "{groups}里没有人能接",
         Finding.NOBODY_WITH_TIME: "{groups}里没有待回复少于 {threshold} 人又能接的客服",
         Finding.SPILL_PICKED: "匹配的组里无人能接时转入所有组：{in_line} 人可接，轮到{agent}",
@@ -185,6 +186,7 @@ CHINESE = Catalogue(
     bound="{dimension}：{value}",
     note="，理由「{note}」",
     named="{name}（{id}）",
+    robot="机器人",
     shop="店铺",
     all_groups="全部 {count} 个组",
     separator="、",

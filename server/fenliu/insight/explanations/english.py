@@ -6,9 +6,7 @@ from fenliu.insight.explanations.catalogue import Catalogue
 ENGLISH = Catalogue(
     steps={
         Finding.HANDED_ON: "{agent} handed conversation {conversation} on{note}",
-        Finding.ROBOT_HANDED_ON: (
-            "conversation {conversation} of the robot {agent} was handed on{note}"
-        ),
+        Finding.ROBOT_HANDED_ON: "conversation {conversation} of the robot was handed on{note}",
         Finding.RECEIVER_ACCEPTS: "to {agent}, who is {status} and may be handed buyers",
         Finding.RECEIVER_OFFLINE: "to {agent}, who is offline: left as a message until they come",
         Finding.RECEIVERS_UNAVAILABLE: (
@@ -111,6 +109,7 @@ ENGLISH = Catalogue(
             "by weight in {groups}, where {in_line} with fewer than {threshold} awaiting could: "
             "it was the turn of {agent}"
         ),
+        Finding.NOBODY_WITHOUT_GROUPS: "no groups, so nobody to choose from",
         Finding.NOBODY_AVAILABLE: "nobody in {groups} could",
         Finding.NOBODY_WITH_TIME: "nobody in {groups} with fewer than {threshold} awaiting could",
         Finding.SPILL_PICKED: (
@@ -275,6 +274,7 @@ ENGLISH = Catalogue(
     bound="{dimension}: {value}",
     note=', because "{note}"',
     named="{name} ({id})",
+    robot="the robot",
     shop="the shop",
     all_groups="all {count} groups",
     separator=", ",

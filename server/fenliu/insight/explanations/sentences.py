@@ -33,7 +33,7 @@ class Sentences:
         return self._words.decisions[reason].format(
             buyer=explained.buyer_id,
             agent=self._agent(made.agent_id),
-            before=self._agent(first.agent_id),
+            before=self._agent(first.agent_id) or self._words.robot,
             receiver=self._agent(made.agent_id) if made.agent_id else self._group(made.group_id),
             groups=self._listed(last.group_ids),
             conversation=conversation_id(made.conversation),
