@@ -83,7 +83,9 @@ class Explainer:
     ) -> bytes:
         """The shop behind these entries, its first ones of the record."""
         engine = state_before(self._reader, self._core, shop_id, record.seq)
-        engine.apply(_prefixed(earlier))
+        _, _, missing = engine.apply(_prefixed(earlier))
+        if missing:
+            raise RuntimeError(f"shop {shop_id} is not whole before record {record.seq}")
         return engine.snapshot(shop_id)
 
 

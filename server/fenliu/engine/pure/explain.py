@@ -7,8 +7,7 @@ make must be what the log says. Decides nothing new and has no words: see `fenli
 from typing import Any
 
 from fenliu.engine.explanation import Explanation, Finding
-from fenliu.engine.partitions import partition_of
-from fenliu.engine.pure import snapshot, wire
+from fenliu.engine.pure import snapshot
 from fenliu.engine.pure.apply import apply_fact
 from fenliu.engine.pure.assignment import (
     Found,
@@ -24,7 +23,6 @@ from fenliu.engine.pure.inquiry import EMPTY, inquiry_of
 from fenliu.engine.pure.parts import Conversation, Waiting
 from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.walked_steps import Steps
-from fenliu.engine.v1 import engine_pb2
 from fenliu.engine.v1.engine_pb2 import Decided, Inquiry
 from fenliu.v1 import dispatch_pb2, insight_pb2, shop_pb2, types_pb2
 
@@ -50,7 +48,7 @@ def explain(shop_snapshot: bytes, entry: bytes, decision: int) -> Explanation:
     data = list(split_entries(entry))
     if len(data) != 1:
         raise ValueError("not one entry")
-    logged = decode_entry(data[0])
+    logged = decode_entry(data[0][0])
     _, message = command_of(logged)
     shop = _load(shop_snapshot)
     ended: dict[int, Conversation] = {}
@@ -70,12 +68,10 @@ def explain(shop_snapshot: bytes, entry: bytes, decision: int) -> Explanation:
 
 
 def _load(data: bytes) -> Shop:
-    try:
-        state = wire.decode(engine_pb2.ShopSnapshot, data)
-    except (wire.MalformedError, wire.NotUtf8Error):
-        raise ValueError("not a snapshot") from None
-    # In which partition the shop is makes no difference here.
-    return snapshot.load(state, partition_of(state.shop.shop_id, 1))
+    state = snapshot.decode(data)
+    # A snapshot is the whole shop: nothing is stored anywhere else. The partition makes no difference.
+    shop = Shop(state.shop.shop_id, 0, state.last_now_ms, lambda _chunk_id: None)
+    return snapshot.load(state, shop)
 
 
 class _Walk(Steps):
