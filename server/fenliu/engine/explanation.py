@@ -86,6 +86,7 @@ class Finding(Enum):
     # 9: queue.
     QUEUE_KEPT = auto()  # position
     QUEUED = auto()  # position, wait_ms
+    QUEUED_WAIT_UNKNOWN = auto()  # position
     QUEUE_NOT_ENTERED = auto()
     QUEUE_OFF = auto()
     QUEUE_NOBODY_ONLINE = auto()

@@ -324,9 +324,12 @@ class Steps:
         found = waiting.queue(shop, self.buyer_id)
         if found is not None:
             position, wait_ms = self.made.queue_position, self.made.estimated_wait_ms
-            queued = found.reason == types_pb2.REASON_QUEUED_AT_CAP
-            finding = Finding.QUEUED if queued else Finding.QUEUE_KEPT
-            self.note(9, finding, ends=True, position=position, wait_ms=wait_ms)
+            if found.reason == types_pb2.REASON_STILL_WAITING:
+                self.note(9, Finding.QUEUE_KEPT, ends=True, position=position)
+            elif wait_ms:
+                self.note(9, Finding.QUEUED, ends=True, position=position, wait_ms=wait_ms)
+            else:
+                self.note(9, Finding.QUEUED_WAIT_UNKNOWN, ends=True, position=position)
         elif self.buyer_id in shop.waiting:
             self.note(9, Finding.QUEUE_NOT_ENTERED)
         elif not shop.config.queue_limit:

@@ -89,7 +89,7 @@ ENGLISH = Catalogue(
         ),
         Finding.NO_GROUPS: "the shop had no groups",
         Finding.NOTHING_BOUND: (
-            "no group was bound to anything of this inquiry, so all match: {groups}"
+            "no group was bound to anything of this inquiry: all match, {groups}"
         ),
         Finding.BOUND: "matched by bindings ({bound}): {groups}",
         Finding.HUMAN_ASKED_FOR: "the buyer asked for a human: no robot",
@@ -137,6 +137,7 @@ ENGLISH = Catalogue(
             "the buyer was in the queue already and keeps the place: number {position}"
         ),
         Finding.QUEUED: "into the queue: number {position}, estimated wait {wait_ms}",
+        Finding.QUEUED_WAIT_UNKNOWN: "into the queue: number {position}",
         Finding.QUEUE_NOT_ENTERED: (
             "the buyer was waiting in the pool or with a left message already: no queue"
         ),
@@ -276,7 +277,7 @@ ENGLISH = Catalogue(
     named="{name} ({id})",
     robot="the robot",
     shop="the shop",
-    all_groups="all {count} groups",
+    all_groups="the {count} groups",
     separator=", ",
     units=("{} d", "{} h", "{} min", "{} s", "{} ms"),
 )
