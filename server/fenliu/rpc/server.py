@@ -8,9 +8,11 @@ from grpc_reflection.v1alpha import reflection
 
 from fenliu.dispatch import Dispatcher
 from fenliu.insight.audit import AuditLog
+from fenliu.insight.explain import Explainer
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.errors import Sanitiser
+from fenliu.rpc.insight import InsightMethods
 from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.sessions import Sessions
@@ -42,6 +44,7 @@ class RpcServer:
         sessions: Sessions,
         watch: AssignmentWatch,
         audit: AuditLog,
+        explainer: Explainer,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -63,6 +66,7 @@ class RpcServer:
             | self._watches.handlers()
             | ShopMethods(documents).handlers()
             | ShopHistoryMethods(documents, audit).handlers()
+            | InsightMethods(dispatcher, explainer).handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))
