@@ -12,6 +12,7 @@ from fenliu.dispatch import Dispatcher, Keeping, TraceClock, WallClock
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
+from fenliu.insight.explain import Explainer
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.journal.sqlite import SqliteJournal
 from fenliu.rpc.server import RpcServer
@@ -37,6 +38,7 @@ class App:
         self._sessions: Sessions | None = None
         self._watch: AssignmentWatch | None = None
         self._audit: AuditLog | None = None
+        self._explainer: Explainer | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
 
@@ -61,6 +63,7 @@ class App:
         self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
         dispatcher.on_durable = self._watch.grown
         self._audit = AuditLog(journal, self.core)
+        self._explainer = Explainer(journal, self.core)
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -74,6 +77,7 @@ class App:
             self._sessions,
             self._watch,
             self._audit,
+            self._explainer,
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
@@ -94,6 +98,8 @@ class App:
             await asyncio.to_thread(self._watch.close)
         if self._audit is not None:
             await asyncio.to_thread(self._audit.close)
+        if self._explainer is not None:
+            await asyncio.to_thread(self._explainer.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 

@@ -24,7 +24,16 @@ from fenliu.dispatch.errors import (
     JournalUnavailable,
     Overloaded,
 )
-from fenliu.insight.errors import LogUnreadable, TokenAhead, TokenRefused, TokenTooOld
+from fenliu.insight.errors import (
+    AgentNotThen,
+    DecisionNotKept,
+    DecisionNotMade,
+    LogUnreadable,
+    TokenAhead,
+    TokenRefused,
+    TokenTooOld,
+    TooBusy,
+)
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +102,10 @@ def not_allowed(field: str, rule: str) -> Refusal:
     )
 
 
+def _not_found(reason: str, field: str, rule: str) -> Refusal:
+    return refusal(grpc.StatusCode.NOT_FOUND, reason, f"{field}: {rule}", field=field, rule=rule)
+
+
 def malformed(message: str) -> Refusal:
     """INVALID_ARGUMENT for bytes that are no such message (its full name)."""
     rule = f"not a {message}"
@@ -130,6 +143,17 @@ def of_exception(error: BaseException) -> Refusal:
                 "too many inquiries are waiting for the disk",
                 retry_after_ms=error.retry_after_ms,
             )
+        case TooBusy():
+            return refusal(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "OVERLOADED",
+                error.rule,
+                retry_after_ms=error.retry_after_ms,
+            )
+        case DecisionNotMade() | DecisionNotKept():
+            return _not_found("DECISION_NOT_FOUND", "decision_id", error.rule)
+        case AgentNotThen():
+            return _not_found("AGENT_NOT_FOUND", "why_not_agent_id", error.rule)
         case TokenRefused():
             return invalid("resume_token", error.rule)
         case TokenAhead() | TokenTooOld():
