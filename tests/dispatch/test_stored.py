@@ -30,7 +30,7 @@ from fenliu.engine import CommandKind, QueryKind, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.watch import entries
 from fenliu.journal import CorruptSnapshot, StorageError
-from fenliu.recovery import recover, replay, state_before, state_hash, verify, whole_snapshot
+from fenliu.recovery import chunk_ids, manifest_before, recover, replay, state_hash, verify
 from fenliu.recovery.snapshots import chunks_of
 from fenliu.v1 import presence_pb2, shop_pb2
 from model import commands
@@ -399,8 +399,13 @@ async def test_the_state_before_a_record_is_found_from_the_nearest_snapshot(core
         for record in journal.read(OURS):
             if record.seq < seq:
                 whole.apply(record.entries)
-        found = state_before(journal, core, SHOP, seq)
-        assert whole_snapshot(journal, found, SHOP) == whole.snapshot(SHOP)
+        manifest, chunks = manifest_before(journal, core, SHOP, seq)
+        found = core.engine(PARTITIONS)
+        found.load_manifest(manifest)
+        while missing := found.missing_of(SHOP):
+            for one in chunk_ids(missing):
+                found.put_chunk(one, chunks.get(one) or journal.chunks(OURS, [one])[one])
+        assert found.snapshot(SHOP) == whole.snapshot(SHOP)
     await dispatcher.close()
 
 

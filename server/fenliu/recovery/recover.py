@@ -14,6 +14,7 @@ from fenliu.engine import Core, Engine, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import CorruptSnapshot, Reader
 from fenliu.recovery.records import apply_record, records, supply
+from fenliu.recovery.segments import flushed
 from fenliu.v1 import shop_pb2
 
 log = logging.getLogger(__name__)
@@ -55,20 +56,39 @@ def recover(
     return engine, recovered
 
 
-def state_before(journal: Reader, core: Core, shop_id: str, seq: int) -> Engine:
-    """An engine in which this shop is as it was before record `seq` of its partition.
+def manifest_before(
+    journal: Reader, core: Core, shop_id: str, seq: int
+) -> tuple[bytes, dict[bytes, bytes]]:
+    """One shop as it was before record `seq` of its partition, for any engine to load.
 
-    Says nothing of other shops; the shop may be stored, see `supply`. Not for the event loop. Raises as
-    `recover`.
+    Returns an encoded `Manifest` of this shop alone (of none, if there was none), and the contents of
+    those of its chunks that are not in the journal. Not for the event loop. Raises as `recover`.
     """
-    engine = core.engine(journal.partitions)
     partition = partition_of(shop_id, journal.partitions)
+    engine = core.engine(journal.partitions)
     base = _load(journal, engine, partition, core.rules_version, before=seq)
     for record in records(journal, core, partition, base + 1):
         if record.seq >= seq:
             break
         apply_record(journal, engine, record, shop_id)
-    return engine
+    manifest = engine_pb2.Manifest(
+        rules_version=core.rules_version, partition=partition, seq=seq - 1
+    )
+    chunks: dict[bytes, bytes] = {}
+    stored = _stored_shop(journal, partition, base, shop_id)
+    if shop_id in engine.touched():
+        stored = flushed(core, engine, shop_id, stored, chunks.__setitem__)
+    if stored is not None:
+        manifest.shops.append(stored)
+    return manifest.SerializeToString(), chunks
+
+
+def _stored_shop(
+    journal: Reader, partition: int, seq: int, shop_id: str
+) -> engine_pb2.StoredShop | None:
+    found = journal.manifest(partition, seq) if seq else None
+    shops = engine_pb2.Manifest.FromString(found.content).shops if found is not None else ()
+    return next((shop for shop in shops if shop.shop_id == shop_id), None)
 
 
 def shop_document(journal: Reader, core: Core, shop_id: str, seq: int) -> shop_pb2.Shop | None:
@@ -76,11 +96,13 @@ def shop_document(journal: Reader, core: Core, shop_id: str, seq: int) -> shop_p
 
     Not for the event loop. Raises as `recover`.
     """
-    engine = state_before(journal, core, shop_id, seq)
-    if shop_id not in engine.shop_ids():
+    manifest, chunks = manifest_before(journal, core, shop_id, seq)
+    shops = engine_pb2.Manifest.FromString(manifest).shops
+    if not shops or shops[0].deleted:
         return None
-    snapshot = engine_pb2.ShopSnapshot.FromString(whole_snapshot(journal, engine, shop_id))
-    return snapshot.shop
+    stored = journal.chunks(None, [one for one in shops[0].head if one not in chunks]) | chunks
+    head = b"".join(stored[one] for one in shops[0].head)
+    return engine_pb2.ShopSnapshot.FromString(head).shop
 
 
 def whole_snapshot(journal: Reader, engine: Engine, shop_id: str) -> bytes:

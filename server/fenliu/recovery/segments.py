@@ -1,4 +1,4 @@
-"""Where a shop's contacts and remembered ids are stored: segments of chunks, and which are merged.
+"""Where a shop is stored: its head's chunks, and its segments with which of them are merged.
 
 Knows a segment chunk's outline (docs/formats.md): its first key and its newest time. What the entries
 mean, and which of them still count, the engine's `merge_chunks` knows.
@@ -11,9 +11,11 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
-from fenliu.engine import Core
+from fenliu.engine import Core, Engine
 from fenliu.engine.v1 import engine_pb2
 
+CHUNK_BYTES = 2**20
+"""Of a head; what is longer is cut."""
 GROWTH = 3
 """A segment is merged with those before it unless it is more than this many times as large."""
 CHUNKS_PER_STEP = 8
@@ -29,6 +31,38 @@ Put = Callable[[bytes, bytes], None]
 """Stores a chunk: its id and content."""
 Fetch = Callable[[Sequence[bytes]], dict[bytes, bytes]]
 """Contents of chunks by their ids."""
+
+
+def flushed(
+    core: Core,
+    engine: Engine,
+    shop_id: str,
+    before: engine_pb2.StoredShop | None,
+    put: Put,
+    fetch: Fetch | None = None,
+) -> engine_pb2.StoredShop:
+    """Where a shop that has changed is stored now: what is new is put, of what was there the rest.
+
+    `before`: where it was stored when the engine loaded its manifest. With `fetch` segments are merged
+    where that pays.
+    """
+    encoded, head, recent = engine.flush(shop_id)
+    shop = engine_pb2.StoredShop.FromString(encoded)
+    known = set(before.head) if before is not None else set()
+    for start in range(0, len(head), CHUNK_BYTES):
+        content = head[start : start + CHUNK_BYTES]
+        chunk_id = hashlib.sha256(content).digest()
+        if chunk_id not in known:
+            put(chunk_id, content)
+        shop.head.append(chunk_id)
+    segments = [stored_segment(recent, put)] if recent else []
+    if before is not None and not shop.fresh:
+        segments.extend(before.segments)
+    shop.fresh = False
+    if fetch is not None:
+        segments = merged(core, shop, segments, fetch, put)
+    shop.segments.extend(segments)
+    return shop
 
 
 def chunk_ref(content: bytes) -> engine_pb2.ChunkRef:

@@ -6,21 +6,18 @@ in it is durable already.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fenliu.engine import Core, Engine
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import CorruptSnapshot, Journal
 from fenliu.recovery.records import apply_record, records
-from fenliu.recovery.segments import merged, stored_segment
+from fenliu.recovery.segments import flushed
 
 log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 2**20
-"""Of a head; what is longer is cut."""
 PUT_BYTES = 2**20
 """Chunks stored in one transaction: between two of them others may write."""
 DROP_RECORDS = 256
@@ -108,20 +105,8 @@ class SnapshotWriter:
     def _write_shops(self, engine: Engine, manifest: engine_pb2.Manifest, store: _Store) -> None:
         shops = {shop.shop_id: shop for shop in manifest.shops}
         for shop_id in engine.touched():
-            encoded, head, recent = engine.flush(shop_id)
-            shop = engine_pb2.StoredShop.FromString(encoded)
             before = shops.get(shop_id)
-            known = set(before.head) if before is not None else set()
-            for start in range(0, len(head), CHUNK_BYTES):
-                shop.head.append(store.put_content(head[start : start + CHUNK_BYTES], known))
-            segments: list[engine_pb2.Segment] = []
-            if recent:
-                segments.append(stored_segment(recent, store.put))
-            if before is not None and not shop.fresh:
-                segments.extend(before.segments)
-            shop.fresh = False
-            shop.segments.extend(merged(self._core, shop, segments, store.fetch, store.put))
-            shops[shop_id] = shop
+            shops[shop_id] = flushed(self._core, engine, shop_id, before, store.put, store.fetch)
         del manifest.shops[:]
         manifest.shops.extend(shop for _, shop in sorted(_by_id(shops.values())))
 
@@ -184,13 +169,6 @@ class _Store:
         self.size += len(content)
         if self._gathered_bytes >= PUT_BYTES:
             self.flush()
-
-    def put_content(self, content: bytes, known: Collection[bytes]) -> bytes:
-        """Stores a chunk unless it is known to be there; returns its id."""
-        chunk_id = hashlib.sha256(content).digest()
-        if chunk_id not in known:
-            self.put(chunk_id, content)
-        return chunk_id
 
     def fetch(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         here = {one: self._gathered[one] for one in ids if one in self._gathered}
