@@ -47,5 +47,5 @@ def test_the_cores_agree_over_a_hundred_thousand_random_commands(seed: int) -> N
     assert engines[0].state_hash() == engines[1].state_hash()
     # Most of them did something: the walk is not a walk of refusals.
     assert accepted > COMMANDS_DECIDED // 2
-    assert logged > COMMANDS_DECIDED // 2
+    assert logged > COMMANDS_DECIDED * 2 // 5
     assert deleted > 10
