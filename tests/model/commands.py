@@ -300,7 +300,7 @@ def with_long_memory(rng: Random, message: Any) -> None:
 
 def delete_shop(rng: Random, etags: list[str]) -> Message:
     return shop_pb2.DeleteShopRequest(
-        shop_id=shop_id(rng), etag=some(rng, [*etags, "x"], odds=2), force=rng.randrange(2) == 0
+        shop_id=shop_id(rng), etag=some(rng, [*etags, "x"], odds=2), force=rng.randrange(3) > 0
     )
 
 

@@ -154,13 +154,13 @@ class Walk(RuleBasedStateMachine):
         if not shop.conversations or not agents:
             return
         number = rng.choice(shop.conversations)["conversation"]
-        for _ in range(12):
+        for _ in range(24):
             message = dispatch_pb2.TransferRequest(
                 shop_id=commands.SHOPS[0], conversation_id=f"c{number}", agent_id=rng.choice(agents)
             )
             if self.do("transfer", message).code == 0:
                 number = shop.conversations_issued
-            if rng.randrange(3) == 0:
+            if rng.randrange(12) == 0:
                 self.now += rng.choice(commands.JUMPS[:14])
 
     @rule(rng=rngs)

@@ -153,6 +153,13 @@ impl Shop {
         {
             self.drop_first_contact();
         }
+        // What is stored now need not keep its room.
+        let known = self.buyers.len();
+        if self.buyers.capacity() > 64 + 4 * known {
+            self.buyers.shrink_to(2 * known);
+            self.contact_buyers.shrink_to(2 * known);
+            self.contact_queue.shrink_to(2 * known);
+        }
     }
 
     fn drop_first_contact(&mut self) {

@@ -11,7 +11,7 @@ use prost::Message;
 use record::CommandKind as Kind;
 use record::QueryKind;
 use sha2::{Digest, Sha256};
-use support::{HOUR, MINUTE, NOW, settings, shop};
+use support::{Desk, HOUR, MINUTE, NOW, inquiry, settings, shop};
 
 const PARTITIONS: u32 = 1;
 const NEEDS_CHUNKS: i32 = -1;
@@ -537,4 +537,65 @@ fn what_is_stored_and_loaded_again_answers_as_what_never_was() {
         asked += pair.asked;
     }
     assert!(asked > 1000, "only {asked} times were chunks asked for");
+}
+
+#[test]
+fn what_expires_is_freed_though_nobody_rotates() {
+    let mut desk = Desk::with_agents(&[("a", 1)]);
+    let mut document = shop(&[("a", 1)]);
+    document.settings = settings(|settings| {
+        settings.sticky_window_ms = Some(24 * HOUR);
+        settings.sticky_suspended_window_ms = Some(0);
+    });
+    desk.apply_shop(document, NOW);
+    let mut memory = Vec::new();
+    for n in 0..4000 {
+        let mut request = inquiry(&format!("buyer {n}"));
+        request.request_id = format!("request {n}");
+        desk.receives(&request, NOW + n * HOUR / 10);
+        if n % 1000 == 999 {
+            memory.push(desk.engine.memory());
+        }
+    }
+    assert!(memory[3] < memory[0] * 11 / 10, "{memory:?}");
+}
+
+#[test]
+fn what_is_no_manifest_is_refused_and_changes_nothing() {
+    let mut pair = Pair::new(1);
+    pair.apply_shop();
+    let manifest = pair.disk.next_manifest(&mut pair.stored, false);
+    let good = record::Manifest::decode(manifest.as_slice()).unwrap();
+    let before = pair.stored.state_hash().unwrap();
+    let bad = |change: fn(&mut record::Manifest)| {
+        let mut manifest = good.clone();
+        change(&mut manifest);
+        manifest.encode_to_vec()
+    };
+    for manifest in [
+        b"\xff".to_vec(),
+        bad(|manifest| manifest.rules_version += 1),
+        bad(|manifest| manifest.partition = PARTITIONS),
+        bad(|manifest| manifest.shops[0].head.clear()),
+        bad(|manifest| manifest.shops[0].head[0].truncate(31)),
+        bad(|manifest| manifest.shops.push(manifest.shops[0].clone())),
+        bad(|manifest| manifest.shops[0].segments.push(record::Segment::default())),
+    ] {
+        assert!(pair.stored.load_manifest(&manifest).is_err());
+        assert!(pair.stored.install(&manifest).is_err());
+    }
+    assert_eq!(pair.stored.state_hash().unwrap(), before);
+    assert!(pair.stored.put_chunk(&[0; 31], b"").is_err());
+
+    // A head that is none is told so, and the shop stays stored.
+    pair.stored.load_manifest(&manifest).unwrap();
+    let shop_id = good.shops[0].shop_id.clone();
+    for id in &good.shops[0].head {
+        pair.stored.put_chunk(id, b"\xff").unwrap();
+    }
+    assert!(pair.stored.snapshot(&shop_id).is_err());
+    assert!(pair.stored.flush(&shop_id).is_err());
+    pair.disk
+        .hand_in(&mut pair.stored, &good.shops[0].head.concat());
+    assert_eq!(pair.stored.state_hash().unwrap(), before);
 }
