@@ -12,10 +12,11 @@ import json
 import sys
 from pathlib import Path
 
-from fenliu.dispatch import Dispatcher, TraceClock, replay
+from fenliu.dispatch import Dispatcher, TraceClock
 from fenliu.engine import CommandKind, Core, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import SqliteJournal
+from fenliu.recovery import replay
 from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 
 NOW = 1_700_000_000_000
@@ -61,8 +62,9 @@ def shops() -> list[shop_pb2.Shop]:
     return [queue, robot, plain]
 
 
-async def play(dispatcher: Dispatcher) -> None:
-    """Fifty minutes: inquiries, replies, transfers, orders, a queue, a weight, an agent who leaves."""
+async def play(dispatcher: Dispatcher, journal: SqliteJournal) -> None:
+    """Fifty minutes: inquiries, replies, transfers, orders, a queue, a weight, an agent who leaves;
+    snapshots on the way."""
 
     async def do(kind: CommandKind, request, at: int) -> bytes:
         answer = await dispatcher.command(
@@ -86,6 +88,9 @@ async def play(dispatcher: Dispatcher) -> None:
         at = NOW + minute * MINUTE
         for number, shop in enumerate(shops()):
             await minute_of(do, shop.shop_id, minute, at + number)
+        if minute in (20, 40):
+            for partition in journal.heads():
+                await dispatcher.snapshot(partition)
     weights = shop_pb2.SetWeightsRequest(
         shop_id="plain", weights=[shop_pb2.AgentWeight(agent_id="a", weight=2)]
     )
@@ -144,7 +149,7 @@ async def make(directory: Path, core: Core) -> None:
     journal = SqliteJournal.open(directory, partitions=PARTITIONS)
     dispatcher = Dispatcher(core, journal, TraceClock())
     await dispatcher.start()
-    await play(dispatcher)
+    await play(dispatcher, journal)
     digest, shops = await dispatcher.state_hash()
     await dispatcher.close()
     _, replayed = replay(journal, core)
