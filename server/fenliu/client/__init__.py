@@ -5,5 +5,8 @@ Knows the public protos and nothing of the server behind them.
 
 from fenliu.client.client import FenliuClient
 from fenliu.client.errors import FenliuError
+from fenliu.client.presence import Presence
+from fenliu.client.router import Router
+from fenliu.client.sync import FenliuGateway
 
-__all__ = ["FenliuClient", "FenliuError"]
+__all__ = ["FenliuClient", "FenliuError", "FenliuGateway", "Presence", "Router"]
