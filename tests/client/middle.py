@@ -132,9 +132,7 @@ class Middle:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
         return answer
 
-    async def _presence(
-        self, requests: AsyncIterator[bytes], context: Any
-    ) -> AsyncIterator[bytes]:
+    async def _presence(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         self.streams += 1
         await self.open.wait()
         upstream = self._channel.stream_stream(PRESENCE)()

@@ -74,9 +74,7 @@ async def test_full_batches_do_not_wait_for_the_last_and_no_more_than_allowed_ar
     middle: Middle,
 ):
     middle.open.clear()
-    async with Router(
-        middle.address, timeout_s=LONG_S, max_batch=10, max_batches=3
-    ) as router:
+    async with Router(middle.address, timeout_s=LONG_S, max_batch=10, max_batches=3) as router:
         calls = [asyncio.create_task(router.route(inquiry(f"b{i}"))) for i in range(100)]
         await until(lambda: router.under_way == 30)
         await until(lambda: len(middle.batches) == 3)

@@ -77,7 +77,7 @@ class Lane(ABC, Generic[Answer, Result]):
         self._last_id = 0
         self._failures = 0  # in a row
         self._answer_s = 0.0
-        self._stall = asyncio.timeout(None)
+        self._stall = asyncio.Timeout(None)
         self._task = self._loop.create_task(self._run())
 
     @property

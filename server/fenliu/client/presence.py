@@ -98,7 +98,7 @@ class Presence:
         self._trouble: FenliuError | None = None
         self._ended: FenliuError | None = None
         self._failures = 0  # in a row
-        self._stall = asyncio.timeout(None)
+        self._stall = asyncio.Timeout(None)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import grpc
+
 from fenliu.client.client import FenliuClient
+from fenliu.client.errors import FenliuError
 from fenliu.client.presence import Presence
 from fenliu.client.router import Router
 from fenliu.v1 import dispatch_pb2, types_pb2
@@ -39,16 +43,18 @@ class FenliuGateway:
         self._presence = Presence(target, timeout_s=timeout_s, on_connected=on_connected)
         self._presence_opened = False
         self._open = AsyncExitStack()
+        self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
+        started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(
-            target=self._loop.run_forever, name="fenliu-client", daemon=True
+            target=lambda: asyncio.run(self._live(started)), name="fenliu-client", daemon=True
         )
         self._thread.start()
-        self._run(self._start())
+        self._loop = started.result()
         return self
 
     def __exit__(
@@ -61,13 +67,12 @@ class FenliuGateway:
 
     def close(self) -> None:
         """Lets the calls of other threads be answered or fail, then ends the connections."""
-        if self._loop is None or self._thread is None:
-            return
-        self._run(self._open.aclose())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._loop = None
+        with self._lock:
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.call_soon_threadsafe(self._stop.set)
+        if self._thread is not None:
+            self._thread.join()
 
     def route(self, request: dispatch_pb2.RouteRequest) -> dispatch_pb2.RouteResponse:
         """As `Router.route`."""
@@ -104,9 +109,12 @@ class FenliuGateway:
         """As `FenliuClient.cancel_inquiry`."""
         return self._run(self._client.cancel_inquiry(request))
 
-    async def _start(self) -> None:
-        await self._open.enter_async_context(self._client)
-        await self._open.enter_async_context(self._router)
+    async def _live(self, started: Future[asyncio.AbstractEventLoop]) -> None:
+        async with self._open:
+            await self._open.enter_async_context(self._client)
+            await self._open.enter_async_context(self._router)
+            started.set_result(asyncio.get_running_loop())
+            await self._stop.wait()
 
     async def _set_presence(
         self,
@@ -121,11 +129,15 @@ class FenliuGateway:
         await self._presence.set(shop_id, agent_id, status, awaiting=awaiting)
 
     def _run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        if self._loop is None:
-            work.close()
-            raise RuntimeError("the gateway is not open: use it in a `with`")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._lock:
+            if self._loop is None:
+                work.close()
+                raise RuntimeError("the gateway is not open: use it in a `with`")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except CancelledError:
+            text = "the client was closed"
+            raise FenliuError(grpc.StatusCode.CANCELLED, text) from None
         finally:
             future.cancel()  # The thread was interrupted; after the end this does nothing.
