@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from fenliu.client.calls import Answer, Call, Calls
 from fenliu.client.channel import new_channel
+from fenliu.client.credits import Credits
 from fenliu.client.errors import FenliuError
 from fenliu.client.retry import pause_s, retried
 from fenliu.v1 import dispatch_pb2
@@ -29,8 +30,6 @@ REPORT_MESSAGES_BATCH = "/fenliu.v1.DispatchService/ReportMessagesBatch"
 MAX_BATCH = 4_096
 MAX_BATCH_BYTES = 1_048_576 - 16
 """What the server takes, less the batch's own id."""
-FORGET = 0.1
-"""How much of the answer time is a batch that was faster than it; slower ones count at once."""
 
 Result = TypeVar("Result")
 
@@ -62,6 +61,8 @@ class Bounds:
 class _Batch(Generic[Answer]):
     calls: list[Call[Answer]]
     sent_at: float
+    under_way: int
+    """Calls under way when it was sent, its own included."""
 
 
 class Lane(ABC, Generic[Answer, Result]):
@@ -76,7 +77,7 @@ class Lane(ABC, Generic[Answer, Result]):
         """By batch id, in the order sent."""
         self._last_id = 0
         self._failures = 0  # in a row
-        self._answer_s = 0.0
+        self._credits = Credits(bounds.max_batch * bounds.max_batches)
         self._stall = asyncio.Timeout(None)
         self._task = self._loop.create_task(self._run())
 
@@ -136,6 +137,7 @@ class Lane(ABC, Generic[Answer, Result]):
             for call in unanswered.pop(0).calls:
                 call.fail(error.again())
         self.calls.put_back(call for batch in unanswered for call in batch.calls)
+        self._credits.reconnected()
         self._failures += 1
         wait_s = pause_s(self._failures, error.pushback_ms if retried(error) else None)
         self.calls.trouble = error
@@ -146,18 +148,19 @@ class Lane(ABC, Generic[Answer, Result]):
 
     async def _next_batch(self) -> tuple[int, bytes]:
         """A batch id and the calls' encodings one behind the other, when it is time to send one."""
-        bounds = self._bounds
         while True:
             while (due_s := self._due_s()) > 0:
                 self.calls.changed.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(None if math.isinf(due_s) else due_s):
                         await self.calls.changed.wait()
-            calls = self.calls.take(bounds.max_batch, MAX_BATCH_BYTES, self._answer_s)
+            before = self.under_way
+            calls = self.calls.take(self._full, MAX_BATCH_BYTES, self._credits.answer_s)
             if calls:
                 break
         self._last_id += 1
-        self._under_way[self._last_id] = _Batch(calls, self._loop.time())
+        batch = _Batch(calls, self._loop.time(), before + len(calls))
+        self._under_way[self._last_id] = batch
         self._watch_for_stall()
         return self._last_id, b"".join([call.encoded for call in calls])
 
@@ -166,11 +169,21 @@ class Lane(ABC, Generic[Answer, Result]):
         bounds = self._bounds
         if not len(self.calls) or len(self._under_way) >= bounds.max_batches:
             return math.inf
-        if not self._under_way or len(self.calls) >= bounds.max_batch:
+        if not self._under_way:
+            return 0.0
+        if self.under_way + self._full > self._credits.now:
+            return math.inf
+        if len(self.calls) >= self._full:
             return 0.0
         if bounds.max_wait_s is None:
             return math.inf
         return self.calls.oldest_since + bounds.max_wait_s - self._loop.time()
+
+    @property
+    def _full(self) -> int:
+        """Calls that make a full batch: at most half of the credits, so that the server need not wait."""
+        share = 1 if self._bounds.max_batches == 1 else 2
+        return min(self._bounds.max_batch, max(1, self._credits.now // share))
 
     def _answered(self, batch_id: int, results: Sequence[Result]) -> None:
         batch = self._under_way.get(batch_id)
@@ -178,7 +191,7 @@ class Lane(ABC, Generic[Answer, Result]):
             raise _unreadable()
         del self._under_way[batch_id]
         took_s = self._loop.time() - batch.sent_at
-        self._answer_s = max(took_s, self._answer_s + FORGET * (took_s - self._answer_s))
+        self._credits.answered(len(batch.calls), batch.under_way, took_s)
         self._failures = 0
         self.calls.trouble = None
         for call, result in zip(batch.calls, results, strict=True):

@@ -17,8 +17,8 @@ class Router:
     """Routes inquiries and reports messages over connections that mend themselves; an `async with`.
 
     `timeout_s`: how long a call may take in all, seconds, waiting and retries included; the default for
-    calls that do not say. `max_batch` (1..4096) inquiries go out together and `max_batches` such batches are
-    under way at once: that bounds what this client asks of the server, and more waits here. A
+    calls that do not say. At most `max_batch` (1..4096) inquiries go out together and `max_batches` such
+    batches are under way at once, fewer when the server gets slow; more waits here. A
     batch goes when the last one is answered, or when a full one waits; with `max_wait_s` also when its
     oldest call has waited that long. A connection on which an answer is `stall_s` late is given up.
     Raises ValueError for a value outside of its bounds.
