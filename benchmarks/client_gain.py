@@ -61,8 +61,8 @@ async def closed_loop(
 async def open_loop(
     router: Router, numbers: itertools.count[int], rate: float, seconds: float
 ) -> float:
-    """Inquiries per second answered within DEADLINE_S while `rate` a second come."""
-    answered = 0
+    """Inquiries per second answered within DEADLINE_S while `rate` a second come, once that has settled."""
+    answered = settled = 0
     calls: set[asyncio.Task[None]] = set()
 
     async def ask(request: dispatch_pb2.RouteRequest) -> None:
@@ -81,10 +81,12 @@ async def open_loop(
             calls.add(task)
             task.add_done_callback(calls.discard)
             sent += 1
+        if passed < DEADLINE_S:
+            settled = answered
         await asyncio.sleep(STEP_S)
-    in_time = answered
+    in_time = answered - settled
     await asyncio.gather(*calls)
-    return in_time / passed
+    return in_time / (passed - DEADLINE_S)
 
 
 async def limited() -> None:

@@ -1,6 +1,7 @@
 """A typed asyncio client of the gRPC API, for gateways, the command line and tests.
 
-Knows the public protos and nothing of the server behind them.
+`Router` and `Presence` are what a gateway lives with, `FenliuGateway` both for programs without an event
+loop; `FenliuClient` has every method, call by call. Knows the public protos and nothing of the server behind them.
 """
 
 from fenliu.client.client import FenliuClient

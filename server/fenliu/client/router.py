@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from types import TracebackType
 from typing import Self
@@ -55,8 +56,7 @@ class Router:
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Takes no more calls, lets those there are be answered for so long, fails the rest (CANCELLED)."""
-        for lane in self._lanes or ():
-            await lane.close(grace_s)
+        await asyncio.gather(*(lane.close(grace_s) for lane in self._lanes or ()))
 
     async def route(
         self, request: dispatch_pb2.RouteRequest, *, timeout_s: float | None = None
