@@ -24,7 +24,7 @@ import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import Message
 
-from end_to_end.processes import PROJECT, Serving, environment, free_address
+from end_to_end.processes import PROJECT, Serving, environment, fenliu, free_address
 from fenliu.cli import main
 from fenliu.config import DEFAULT_LISTEN
 from fenliu.v1 import dispatch_pb2, presence_pb2, types_pb2
@@ -160,6 +160,7 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", ""),
         ("formats.md", "sql"),
         ("insight.md", "console"),  # tests/cli/test_explain.py runs them
+        ("gateway.md", "python"),
     }
 
 
@@ -187,6 +188,18 @@ def test_the_readmes_first_call_works_as_written(desk: Path):
         again = grpcurl(request, address)
         assert isinstance(again, dispatch_pb2.RouteResponse)
         assert (again.outcome, again.agent_id) == (types_pb2.OUTCOME_AGENT, "xiaowang")
+
+
+def test_the_gateways_first_program_works_as_written(tmp_path: Path):
+    (program,) = (b for b in blocks(PROJECT / "docs" / "gateway.md") if b.language == "python")
+    with Serving("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data") as server:
+        fenliu("apply", PROJECT / "demo" / "shop.yaml", "--target", server.address)
+        done = subprocess.run(
+            [sys.executable, "-c", program.text.replace(DEFAULT_LISTEN, server.address)],
+            env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["xiaowang", "1000"]
 
 
 def test_the_operators_commands_work_as_written(desk: Path):
