@@ -150,11 +150,11 @@ def test_why_not_is_answered_first(target: str):
 
 def test_the_language_is_that_of_the_locale_unless_said(target: str):
     arguments = ("explain", "d1", "--shop", "demo", "--target", target)
-    chinese = said(run(*arguments, LC_ALL="zh_CN.UTF-8", FENLIU_LANG=""))
-    english = said(run(*arguments, LC_ALL="de_DE.UTF-8", FENLIU_LANG=""))
+    chinese = said(run(*arguments, FENLIU_LANG="", LC_ALL="zh_CN.UTF-8"))
+    english = said(run(*arguments, FENLIU_LANG="", LC_ALL="de_DE.UTF-8"))
     assert "轮到小李（b）接待" in chinese
     assert "it was the turn of 小李 (b)" in english.replace("\n", " ")
-    assert said(run(*arguments, "--lang", "en", LC_ALL="zh_CN.UTF-8", FENLIU_LANG="")) == english
+    assert said(run(*arguments, "--lang", "en", FENLIU_LANG="", LC_ALL="zh_CN.UTF-8")) == english
     assert said(run(*arguments, LC_ALL="C", FENLIU_LANG="zh")) == chinese
 
 

@@ -23,7 +23,7 @@ from model.wire import COMMANDS, T0, parse_entry, split_entries
 
 pytestmark = pytest.mark.slow
 
-SEEDS = (3, 5, 8, 13, 20)
+SEEDS = (3, 5, 8, 13, 20, 22)
 COMMANDS_DECIDED = 2_500
 
 

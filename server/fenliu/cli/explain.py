@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import click
@@ -12,14 +11,9 @@ from rich.text import Text
 
 from fenliu.cli.command import command, option
 from fenliu.cli.language import Language, language, words
-from fenliu.cli.options import (
-    as_dict,
-    json_option,
-    print_json,
-    target_option,
-    with_client,
-)
+from fenliu.cli.options import as_dict, json_option, print_json, target_option, with_client
 from fenliu.cli.tables import slim_table
+from fenliu.cli.wrapping import wrap
 from fenliu.v1 import insight_pb2, types_pb2
 
 _SHANGHAI = timezone(timedelta(hours=8))
@@ -31,9 +25,8 @@ _LANGUAGES: dict[Language, types_pb2.Language] = {
 
 @command(
     "explain",
-    zh="解释一次分流决定（编号如 d42）：每一步与每位客服当时的情形。\n\n时间为北京时间。",
-    en="Explain a decision, named by its id such as d42: each step and each agent, as they were.\n\n"
-    "Times are those of Asia/Shanghai.",
+    zh="说明一个决定（用编号指定，如 d42）：每一步、每位客服，都是当时的样子。时间为北京时间。",
+    en="Explain a decision, named by its id such as d42: each step and agent. Times: Asia/Shanghai.",
 )
 @click.argument("decision", metavar="DECISION")
 @option("--shop", required=True, zh="店铺编号。", en="Shop id.")
@@ -48,7 +41,7 @@ _LANGUAGES: dict[Language, types_pb2.Language] = {
 @target_option
 @json_option
 def explain(decision: str, shop: str, why_not: str, target: str, as_json: bool) -> None:
-    """Asks for the explanation and prints it."""
+    """Why a decision came out as it did, with the one agent that was asked for first."""
     request = insight_pb2.ExplainDecisionRequest(
         shop_id=shop,
         decision_id=decision,
@@ -67,10 +60,10 @@ def _print(response: insight_pb2.ExplainDecisionResponse) -> None:
     made = response.decision
     at = datetime.fromtimestamp(made.decided_at_ms / 1000, UTC).astimezone(_SHANGHAI)
     console.print(Text(f"{made.decision_id}  {at:%Y-%m-%d %H:%M:%S}", "bold"))
-    console.print(Text(wrapped(response.text, console.width)))
+    console.print(Text("\n".join(wrap(response.text, console.width))))
     if response.HasField("why_not"):
         console.print()
-        console.print(Text(wrapped(response.why_not.text, console.width), "yellow"))
+        console.print(Text("\n".join(wrap(response.why_not.text, console.width)), "yellow"))
     steps = [
         (f"{'→ ' if step.decided else ''}{step.step}", step.text, "bold" if step.decided else "")
         for step in response.steps
@@ -94,21 +87,9 @@ def _print(response: insight_pb2.ExplainDecisionResponse) -> None:
         table.add_column(text)
         width = console.width - max(cell_len(one) for one in (number, *(row[0] for row in rows)))
         for mark, sentence, style in rows:
-            table.add_row(Text(mark, style), Text(wrapped(sentence, width - _FRAME), style))
+            table.add_row(Text(mark, style), Text("\n".join(wrap(sentence, width - _FRAME)), style))
         console.print(table)
 
 
-# A word with the space behind it, or a Chinese character; neither begins a line with what closes.
-_UNBROKEN = re.compile(r"[（「]*(?:[!-~]+|\S)[，。、；：）」]*\s*")
 _FRAME = 4
 """Columns of a slim table of two that belong to neither."""
-
-
-def wrapped(text: str, width: int) -> str:
-    """The text in lines of at most so many columns, broken as Chinese or English is."""
-    lines = [""]
-    for piece in _UNBROKEN.findall(text):
-        if lines[-1] and cell_len((lines[-1] + piece).rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(line.rstrip() for line in lines)

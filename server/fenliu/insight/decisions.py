@@ -70,7 +70,7 @@ class DecisionIndex:
         Raises DecisionNotMade, DecisionNotKept, StorageError.
         """
         partition = partition_of(shop_id, self._reader.partitions)
-        first = first_readable(self._reader, partition)
+        first = self._reader.starts([partition]).get(partition, 1)
         with self._lock:
             start = self._start(partition, shop_id, decision, first)
         for record in self._reader.read(partition, max(start, first)):
@@ -99,18 +99,20 @@ class DecisionIndex:
             index.passed = record.seq
         marks = index.shops.get(shop_id)
         if marks is None or decision > marks.last or decision < 1:
-            # Of a shop that has decided nothing since the log begins, nothing older is known either.
-            raise DecisionNotMade if marks is not None or first == 1 else DecisionNotKept
+            dropped = first > 1 and 1 <= decision <= self._last_stored(partition, shop_id)
+            raise DecisionNotKept if dropped else DecisionNotMade
         at = bisect_right(marks.first_decisions, decision) - 1
         if at < 0:
             raise DecisionNotKept
         return marks.seqs[at]
 
-
-def first_readable(reader: Reader, partition: int) -> int:
-    """The first record that can be read: where older ones have gone, the first kept only vouches for the next."""
-    first = reader.starts({partition}).get(partition, 1)
-    return 1 if first == 1 else first + 1
+    def _last_stored(self, partition: int, shop_id: str) -> int:
+        """The shop's last decision in the newest snapshot; the log may have lost it."""
+        stored = self._reader.manifest(partition)
+        if stored is None:
+            return 0
+        shops = engine_pb2.Manifest.FromString(stored.content).shops
+        return next((shop.last_decision for shop in shops if shop.shop_id == shop_id), 0)
 
 
 def _entries_of(record: Record, shop_id: str) -> Iterator[engine_pb2.Entry]:

@@ -17,13 +17,14 @@ from google.protobuf import proto
 from fenliu.engine import Core
 from fenliu.engine.answers import conversation_id, decision_id
 from fenliu.engine.explanation import Explanation
+from fenliu.engine.pure import Engine
 from fenliu.engine.pure.explain import explain
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.decisions import DecisionIndex
 from fenliu.insight.errors import AgentNotThen, DecisionNotMade, LogUnreadable, TooBusy
 from fenliu.insight.explanations import CATALOGUES, Sentences
-from fenliu.journal import Reader, Record, StorageError
-from fenliu.recovery import state_before
+from fenliu.journal import DroppedRecord, MissingChunk, Reader, Record, StorageError
+from fenliu.recovery import manifest_before, supply, whole_snapshot
 from fenliu.v1 import insight_pb2, types_pb2
 
 AT_ONCE = 2
@@ -63,8 +64,12 @@ class Explainer:
         if self._under_way >= AT_ONCE + MOST_WAITING:
             raise TooBusy(RETRY_AFTER_MS)
         self._under_way += 1
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            try:
+                return await loop.run_in_executor(self._threads, work)
+            except (DroppedRecord, MissingChunk):  # what is old has just been dropped
+                return await loop.run_in_executor(self._threads, work)
         except StorageError as error:
             raise LogUnreadable from error
         finally:
@@ -82,11 +87,17 @@ class Explainer:
         self, shop_id: str, record: Record, earlier: Sequence[engine_pb2.Entry]
     ) -> bytes:
         """The shop behind these entries, its first ones of the record."""
-        engine = state_before(self._reader, self._core, shop_id, record.seq)
-        _, _, missing = engine.apply(_prefixed(earlier))
-        if missing:
-            raise RuntimeError(f"shop {shop_id} is not whole before record {record.seq}")
-        return engine.snapshot(shop_id)
+        manifest, chunks = manifest_before(self._reader, self._core, shop_id, record.seq)
+        engine = Engine(self._reader.partitions)
+        engine.load_manifest(manifest)
+        for chunk_id, content in chunks.items():
+            engine.put_chunk(chunk_id, content)
+        entries, start = _prefixed(earlier), 0
+        while True:
+            _, start, missing = engine.apply(entries, start)
+            if not missing:
+                return whole_snapshot(self._reader, engine, shop_id)
+            supply(self._reader, engine, missing)
 
 
 def _number_of(decision: str) -> int:
