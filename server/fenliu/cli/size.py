@@ -24,8 +24,8 @@ class Size(click.ParamType[int]):
         if found is None:
             self.fail(
                 words(
-                    zh=f"{value!r} 不是大小；请写 512MiB 或 2GiB 这样的值",
-                    en=f"{value!r} is no size; write for example 512MiB or 2GiB",
+                    f"{value!r} 不是大小；请写 512MiB 或 2GiB 这样的值",
+                    f"{value!r} is no size; write for example 512MiB or 2GiB",
                 ),
                 param,
                 ctx,

@@ -33,7 +33,7 @@ RETENTION_S = 3600.0
 """Between looks at what is too old to be kept."""
 SHRINK_BYTES = 4 * 2**20
 """How much is forgotten before the loop gets its turn."""
-CLOSING_TAIL_BYTES = 2**20
+CLOSING_TAIL_BYTES = 64 * 2**10
 """At the end, tails of more than this together get snapshots, so that the next start is quick."""
 CLOSING_S = 10.0
 """But no more are begun after this time."""
