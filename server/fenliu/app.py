@@ -12,6 +12,8 @@ from fenliu.dispatch import Dispatcher, TraceClock, WallClock
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
+from fenliu.insight.reports.reports import Reports
+from fenliu.insight.reports.supervisor import Supervisor
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.journal.sqlite import SqliteJournal
 from fenliu.rpc.server import RpcServer
@@ -35,6 +37,8 @@ class App:
         self._sessions: Sessions | None = None
         self._watch: AssignmentWatch | None = None
         self._audit: AuditLog | None = None
+        self._reports: Reports | None = None
+        self._supervisor: Supervisor | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
 
@@ -50,6 +54,8 @@ class App:
         self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
         dispatcher.on_durable = self._watch.grown
         self._audit = AuditLog(journal)
+        self._supervisor = Supervisor(config.data_dir)
+        self._reports = Reports(config.data_dir, journal, journal.data_id, self._supervisor.hurry)
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -63,13 +69,16 @@ class App:
             self._sessions,
             self._watch,
             self._audit,
+            self._reports,
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
             partitions=journal.partitions,
             reflection_enabled=config.reflection,
         )
-        return await self._rpc.start()
+        address = await self._rpc.start()
+        self._supervisor.start()
+        return address
 
     async def stop(self) -> None:
         """Drains and closes whatever was started, in the reverse order."""
@@ -83,6 +92,10 @@ class App:
             await asyncio.to_thread(self._watch.close)
         if self._audit is not None:
             await asyncio.to_thread(self._audit.close)
+        if self._supervisor is not None:
+            await self._supervisor.close()
+        if self._reports is not None:
+            await asyncio.to_thread(self._reports.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 

@@ -18,7 +18,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from fenliu.client.errors import FenliuError
-from fenliu.v1 import dispatch_pb2, operator_pb2, presence_pb2, shop_pb2
+from fenliu.v1 import dispatch_pb2, insight_pb2, operator_pb2, presence_pb2, shop_pb2
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
@@ -26,6 +26,7 @@ _Response = TypeVar("_Response", bound=Message)
 _DISPATCH = "/fenliu.v1.DispatchService/"
 _PRESENCE = "/fenliu.v1.PresenceService/"
 _SHOP = "/fenliu.v1.ShopService/"
+_INSIGHT = "/fenliu.v1.InsightService/"
 _OPERATOR = "/fenliu.v1.OperatorService/"
 
 # CANCELLED reaches us as an error only when the server's side gave the call up, as it does when a
@@ -455,6 +456,16 @@ class FenliuClient:
             request = shop_pb2.LintShopRequest(shop=target)
         response = await self._unary(_SHOP + "LintShop", request, shop_pb2.LintShopResponse, None)
         return list(response.findings)
+
+    # InsightService
+
+    async def get_reception_report(
+        self, request: insight_pb2.GetReceptionReportRequest, *, now_ms: int | None = None
+    ) -> insight_pb2.GetReceptionReportResponse:
+        """The KPIs of a shop's agents or groups, or its own, in a window of time."""
+        return await self._unary(
+            _INSIGHT + "GetReceptionReport", request, insight_pb2.GetReceptionReportResponse, now_ms
+        )
 
     # OperatorService
 

@@ -23,3 +23,28 @@ class TokenTooOld(InsightError):
 
 class LogUnreadable(InsightError):
     """The storage failed; later it may work again."""
+
+
+class ReportRefused(InsightError):
+    """A report that cannot be made: `field` names what is wrong with the question."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(rule)
+        self.field = field
+
+
+class SubjectNeverThere(InsightError):
+    """An agent or group ("agent", "group") that the shop never had, as far as is kept."""
+
+    def __init__(self, field: str, kind: str) -> None:
+        super().__init__(f"never was in this shop: unknown {kind}")
+        self.field = field
+        self.kind = kind
+
+
+class ReportsBehind(InsightError):
+    """The reports' tables are not as far as the log. Worth asking again after a while."""
+
+    def __init__(self, rule: str, retry_after_ms: int) -> None:
+        super().__init__(rule)
+        self.retry_after_ms = retry_after_ms

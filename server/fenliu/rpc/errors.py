@@ -24,7 +24,15 @@ from fenliu.dispatch.errors import (
     JournalUnavailable,
     Overloaded,
 )
-from fenliu.insight.errors import LogUnreadable, TokenAhead, TokenRefused, TokenTooOld
+from fenliu.insight.errors import (
+    LogUnreadable,
+    ReportRefused,
+    ReportsBehind,
+    SubjectNeverThere,
+    TokenAhead,
+    TokenRefused,
+    TokenTooOld,
+)
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +136,23 @@ def of_exception(error: BaseException) -> Refusal:
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "OVERLOADED",
                 "too many inquiries are waiting for the disk",
+                retry_after_ms=error.retry_after_ms,
+            )
+        case ReportRefused():
+            return invalid(error.field, error.rule)
+        case SubjectNeverThere():
+            return refusal(
+                grpc.StatusCode.NOT_FOUND,
+                f"{error.kind.upper()}_NOT_FOUND",
+                f"{error.field}: {error.rule}",
+                field=error.field,
+                rule=error.rule,
+            )
+        case ReportsBehind():
+            return refusal(
+                grpc.StatusCode.UNAVAILABLE,
+                "REPORTS_BEHIND",
+                f"the reports are still reading the log: {error.rule}",
                 retry_after_ms=error.retry_after_ms,
             )
         case TokenRefused():

@@ -8,11 +8,13 @@ from grpc_reflection.v1alpha import reflection
 
 from fenliu.dispatch import Dispatcher
 from fenliu.insight.audit import AuditLog
+from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.errors import Sanitiser
 from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
 from fenliu.rpc.presence import PresenceStreams
+from fenliu.rpc.reports import ReportMethods
 from fenliu.rpc.sessions import Sessions
 from fenliu.rpc.shops import ShopMethods
 from fenliu.rpc.streams import GatewayStreams
@@ -40,6 +42,7 @@ class RpcServer:
         sessions: Sessions,
         watch: AssignmentWatch,
         audit: AuditLog,
+        reports: Reports,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -59,6 +62,7 @@ class RpcServer:
             | self._presence.handlers()
             | self._watches.handlers()
             | ShopMethods(dispatcher, audit).handlers()
+            | ReportMethods(dispatcher, reports).handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))

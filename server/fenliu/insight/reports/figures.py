@@ -1,0 +1,209 @@
+"""The sums behind the KPIs, by subject and part of a window, from the tables; docs/kpis.md says what counts.
+
+A part is an hour or a day of Asia/Shanghai by its number, or the whole window as part 0. All figures are
+integers. Knows no KPI.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fenliu.insight.reports.kpis import DAY_MS, FINALLY, NEXT_DAY, SHANGHAI_MS
+from fenliu.insight.reports.projection import PROMPT_MS
+
+AGENT, GROUP, SHOP = "agent", "group", "shop"
+
+Key = tuple[str, int]
+"""Subject id and part."""
+Figures = dict[Key, dict[str, int]]
+
+# What a subject is in `conversations` and `sales`. A conversation without a group is no group's.
+_SUBJECTS = {AGENT: "agent_id", GROUP: "nullif(group_id, '')", SHOP: "shop_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What figures are asked for: of which shop and subjects, when, as known at what time."""
+
+    shop_id: str
+    subject: str
+    """AGENT, GROUP or SHOP."""
+    start_ms: int
+    end_ms: int
+    """Not included."""
+    part_ms: int
+    """The length of a part: an hour or a day; 0: the whole window is one."""
+    as_of_ms: int
+
+    def part_of(self, at_ms: int) -> int:
+        """The part in which a moment of the window lies."""
+        return (at_ms + SHANGHAI_MS) // self.part_ms if self.part_ms else 0
+
+    def parts(self) -> Iterator[tuple[int, int, int]]:
+        """Each part with its beginning and its end (not included) within the window."""
+        for part in range(self.part_of(self.start_ms), self.part_of(self.end_ms - 1) + 1):
+            if self.part_ms:
+                begins_ms = part * self.part_ms - SHANGHAI_MS
+                ends_ms = begins_ms + self.part_ms
+                yield part, max(begins_ms, self.start_ms), min(ends_ms, self.end_ms)
+            else:
+                yield part, self.start_ms, self.end_ms
+
+
+# By subject, part and buyer; then by subject and part. `heard`: the buyer is received, not filtered.
+_SERVICE = """
+WITH buyers_of AS MATERIALIZED (
+  SELECT {subject} AS subject, {part} AS part, buyer_id,
+    max(buyer_messages > 0 OR carried) AS heard,
+    min(CASE WHEN buyer_messages > 0 OR carried THEN opened_at_ms END) AS first_ms,
+    min(CASE WHEN buyer_messages > 0 OR carried THEN ordered_before END) AS ordered,
+    sum(buyer_messages) AS buyer_messages, sum(agent_messages) AS agent_messages,
+    count(first_reply_ms) AS first_replies, coalesce(sum(first_reply_ms), 0) AS first_reply_ms,
+    sum(answered_rounds) AS answered_rounds, sum(reply_ms) AS reply_ms,
+    sum(prompt_rounds) AS prompt_rounds,
+    sum(pending_since_ms < :as_of - :prompt AND close_cause IS NOT 'TRANSFER') AS late_rounds,
+    sum(CASE WHEN buyer_messages > 0 OR carried THEN handling_ms ELSE 0 END) AS handling_ms
+  FROM conversations
+  WHERE shop_id = :shop AND opened_at_ms >= :start AND opened_at_ms < :end AND NOT robot
+  GROUP BY 1, 2, 3
+), inquirers AS (
+  SELECT *, heard AND NOT ordered AS presale,
+    CASE WHEN heard AND NOT ordered THEN (
+      SELECT (min(paid_at_ms) + {zone}) / {day} - (first_ms + {zone}) / {day} FROM orders
+      WHERE orders.shop_id = :shop AND orders.buyer_id = buyers_of.buyer_id
+        AND paid_at_ms >= first_ms) END AS paid_after_days
+  FROM buyers_of WHERE subject IS NOT NULL
+)
+SELECT subject, part,
+  count(*) AS consulted, sum(NOT heard) AS filtered, sum(heard) AS received,
+  sum(heard AND agent_messages = 0) AS unreplied, sum(heard AND agent_messages > 0) AS replied,
+  sum(presale) AS presale,
+  coalesce(sum(paid_after_days <= {next_day}), 0) AS paid_next_day,
+  coalesce(sum(paid_after_days <= {finally_}), 0) AS paid_finally,
+  sum(buyer_messages) AS buyer_messages, sum(agent_messages) AS agent_messages,
+  sum(first_replies) AS first_replies, sum(first_reply_ms) AS first_reply_ms,
+  sum(answered_rounds) AS answered_rounds, sum(reply_ms) AS reply_ms,
+  sum(prompt_rounds) AS prompt_rounds,
+  sum(answered_rounds) + coalesce(sum(late_rounds), 0) AS rounds,
+  sum(handling_ms) AS handling_ms
+FROM inquirers GROUP BY 1, 2
+"""
+_SLOW = """
+SELECT subject, part, count(DISTINCT buyer_id) AS slow FROM (
+  SELECT {subject} AS subject, {part} AS part, buyer_id
+  FROM conversations
+  WHERE shop_id = :shop AND opened_at_ms >= :start AND opened_at_ms < :end AND NOT robot
+    AND slow_gaps > 0
+  GROUP BY 1, 2, buyer_id, (opened_at_ms + {zone}) / {day}
+  HAVING sum(slow_gaps) >= max(1, (SELECT slow_count FROM shops WHERE shop_id = :shop))
+) WHERE subject IS NOT NULL GROUP BY 1, 2
+"""
+_SALES = """
+SELECT subject, part, sum(cents) AS sales_cents, sum(items) AS sales_items,
+  count(DISTINCT buyer_id) AS sales_buyers
+FROM (
+  SELECT {subject} AS subject, {part} AS part, buyer_id, cents, items FROM sales
+  WHERE shop_id = :shop AND paid_at_ms >= :start AND paid_at_ms < :end AND agent_id IS NOT NULL
+) WHERE subject IS NOT NULL GROUP BY 1, 2
+"""
+_PRESENCE = """
+SELECT agent_id, status, from_ms, until_ms FROM presence
+WHERE shop_id = :shop AND from_ms < :end AND (until_ms > :start OR until_ms IS NULL)
+"""
+_MEMBERSHIPS = """
+SELECT agent_id, group_id, from_ms, until_ms FROM memberships
+WHERE shop_id = :shop AND from_ms < :end AND (until_ms > :start OR until_ms IS NULL)
+"""
+_STAFF = """
+SELECT id, from_ms, until_ms FROM staff
+WHERE shop_id = :shop AND kind = :subject
+  AND from_ms < :end AND (until_ms > :start OR until_ms IS NULL)
+"""
+
+
+def figures(connection: sqlite3.Connection, scope: Scope) -> Figures:
+    """Every subject's figures in every part in which it has any. Raises sqlite3.Error."""
+    found: Figures = defaultdict(lambda: defaultdict(int))
+    for query, time in (
+        (_SERVICE, "opened_at_ms"),
+        (_SLOW, "opened_at_ms"),
+        (_SALES, "paid_at_ms"),
+    ):
+        cursor = connection.execute(_sql(query, time, scope), _parameters(scope))
+        names = [column[0] for column in cursor.description[2:]]
+        for subject, part, *values in cursor:
+            found[subject, part].update(zip(names, values, strict=True))
+    for subject, status, from_ms, until_ms in _desk(connection, scope):
+        for part, start_ms, end_ms in _overlaps(scope, from_ms, until_ms):
+            name = "online_ms" if status == "ONLINE" else "suspended_ms"
+            found[subject, part][name] += end_ms - start_ms
+    return found
+
+
+def staff(connection: sqlite3.Connection, scope: Scope) -> set[Key]:
+    """Which subjects were in the shop in which parts. Raises sqlite3.Error."""
+    if scope.subject == SHOP:
+        return {(scope.shop_id, part) for part, _, _ in scope.parts()}
+    return {
+        (subject, part)
+        for subject, from_ms, until_ms in connection.execute(_STAFF, _parameters(scope))
+        for part, _, _ in _overlaps(scope, from_ms, until_ms)
+    }
+
+
+def _sql(query: str, time: str, scope: Scope) -> str:
+    part = f"({time} + {SHANGHAI_MS}) / {scope.part_ms}" if scope.part_ms else "0"
+    return query.format(
+        subject=_SUBJECTS[scope.subject],
+        part=part,
+        zone=SHANGHAI_MS,
+        day=DAY_MS,
+        next_day=NEXT_DAY,
+        finally_=FINALLY,
+    )
+
+
+def _parameters(scope: Scope) -> dict[str, str | int]:
+    return {
+        "shop": scope.shop_id,
+        "subject": scope.subject,
+        "start": scope.start_ms,
+        "end": scope.end_ms,
+        "as_of": scope.as_of_ms,
+        "prompt": PROMPT_MS,
+    }
+
+
+def _desk(connection: sqlite3.Connection, scope: Scope) -> Iterator[tuple[str, str, int, int]]:
+    """Spans of presence by subject: a group's are those of its agents while they were in it."""
+    of_group = defaultdict(list)
+    if scope.subject == GROUP:
+        for agent_id, group_id, *span in connection.execute(_MEMBERSHIPS, _parameters(scope)):
+            of_group[agent_id].append((group_id, _span(scope, *span)))
+    for agent_id, status, *span in connection.execute(_PRESENCE, _parameters(scope)):
+        start_ms, end_ms = _span(scope, *span)
+        if scope.subject != GROUP:
+            subject = agent_id if scope.subject == AGENT else scope.shop_id
+            yield subject, status, start_ms, end_ms
+        for group_id, (joined_ms, left_ms) in of_group[agent_id]:
+            yield group_id, status, max(start_ms, joined_ms), min(end_ms, left_ms)
+
+
+def _span(scope: Scope, from_ms: int, until_ms: int | None) -> tuple[int, int]:
+    """What of a span lies in the window and has passed already."""
+    last_ms = min(scope.end_ms, max(scope.as_of_ms, scope.start_ms))
+    return max(from_ms, scope.start_ms), last_ms if until_ms is None else min(until_ms, last_ms)
+
+
+def _overlaps(scope: Scope, from_ms: int, until_ms: int | None) -> Iterator[tuple[int, int, int]]:
+    """The parts that a span reaches into, and what of it lies there."""
+    start_ms = max(from_ms, scope.start_ms)
+    end_ms = scope.end_ms if until_ms is None else min(until_ms, scope.end_ms)
+    while start_ms < end_ms:
+        part = scope.part_of(start_ms)
+        ends_ms = (part + 1) * scope.part_ms - SHANGHAI_MS if scope.part_ms else scope.end_ms
+        yield part, start_ms, min(ends_ms, end_ms)
+        start_ms = ends_ms
