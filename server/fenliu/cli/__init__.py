@@ -21,6 +21,7 @@ from fenliu.cli.demo import demo
 from fenliu.cli.errors import one_line_errors
 from fenliu.cli.language import Words
 from fenliu.cli.replay import replay
+from fenliu.cli.report import report
 from fenliu.cli.route import route
 from fenliu.cli.serve import serve
 from fenliu.cli.shop import shop
@@ -71,6 +72,7 @@ for _command in (
     shop,
     route,
     watch,
+    report,
     replay,
     backup,
     restore,

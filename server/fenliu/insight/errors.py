@@ -34,10 +34,10 @@ class ReportRefused(InsightError):
 
 
 class SubjectNeverThere(InsightError):
-    """An agent or group ("agent", "group") that the shop never had, as far as is kept."""
+    """An agent or group (`kind`) that the shop never had, as far as is kept."""
 
-    def __init__(self, field: str, kind: str) -> None:
-        super().__init__(f"never was in this shop: unknown {kind}")
+    def __init__(self, field: str, kind: str, subject_id: str) -> None:
+        super().__init__(f"this shop never had the {kind} {subject_id!r}")
         self.field = field
         self.kind = kind
 

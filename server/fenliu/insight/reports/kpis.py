@@ -67,7 +67,7 @@ KPIS = (
         "amount_per_buyer", "客单价", "Amount per buyer", _CENTS, "sales_cents", "sales_buyers"
     ),
     KpiDefinition(
-        "items_per_buyer", "客件数", "Items per buyer", _RATIO, "sales_items", "sales_buyers"
+        "items_per_buyer", "客件数", "Items per buyer", _COUNT, "sales_items", "sales_buyers"
     ),
     KpiDefinition(
         "next_day_conversion",

@@ -202,7 +202,7 @@ def _check_subjects(
             (scope.shop_id, scope.subject, subject_id),
         ).fetchone()
         if known is None:
-            raise SubjectNeverThere(f"subject_ids[{number}]", scope.subject)
+            raise SubjectNeverThere(f"subject_ids[{number}]", scope.subject, subject_id)
 
 
 def _said(at_ms: int) -> str:
