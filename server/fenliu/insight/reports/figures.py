@@ -122,6 +122,7 @@ SELECT id, from_ms, until_ms FROM staff
 WHERE shop_id = :shop AND kind = :subject
   AND from_ms < :end AND (until_ms > :start OR until_ms IS NULL)
 """
+_SHOP = "SELECT shop_id, since_ms, NULL FROM shops WHERE shop_id = :shop"
 
 
 def figures(connection: sqlite3.Connection, scope: Scope) -> Figures:
@@ -145,11 +146,10 @@ def figures(connection: sqlite3.Connection, scope: Scope) -> Figures:
 
 def staff(connection: sqlite3.Connection, scope: Scope) -> set[Key]:
     """Which subjects were in the shop in which parts. Raises sqlite3.Error."""
-    if scope.subject == SHOP:
-        return {(scope.shop_id, part) for part, _, _ in scope.parts()}
+    query = _SHOP if scope.subject == SHOP else _STAFF
     return {
         (subject, part)
-        for subject, from_ms, until_ms in connection.execute(_STAFF, _parameters(scope))
+        for subject, from_ms, until_ms in connection.execute(query, _parameters(scope))
         for part, _, _ in _overlaps(scope, from_ms, until_ms)
     }
 
