@@ -162,7 +162,7 @@ class Judge:
                     "ORDER_EVENT_TYPE_"
                 )
                 self._put("ordering", (
-                    place, shop, order.order_id, order.buyer_id, type_, fact.order_noted.at_ms,
+                    place, shop, order.order_id, order.buyer_id, type_, min(fact.order_noted.at_ms, entry.now_ms),
                     order.amount_cents, order.items,
                 ))  # fmt: skip
 
@@ -225,8 +225,9 @@ class Judge:
         )
         presale = ask("count(*)", "presale")
         paid = (
-            "presale WHERE EXISTS (SELECT 1 FROM sale_of WHERE sale_of.buyer = presale.buyer "
-            "AND paid >= presale.at AND (paid + 28800000) / 86400000 - (presale.at + 28800000) / 86400000 <= :days)"
+            "presale WHERE EXISTS (SELECT 1 FROM ordering WHERE ordering.shop = :shop AND type = 'PAID' "
+            "AND ordering.buyer = presale.buyer AND ordering.at >= presale.at AND (ordering.at + 28800000) / 86400000 "
+            "- (presale.at + 28800000) / 86400000 <= :days)"
         )
         answered = ask("count(*)", "rounds WHERE answered IS NOT NULL")
         late = ask(

@@ -53,53 +53,48 @@ class Scope:
                 yield part, self.start_ms, self.end_ms
 
 
-# By subject, part and buyer; then by subject and part. `heard`: the buyer is received, not filtered.
-_SERVICE = """
-WITH buyers_of AS MATERIALIZED (
-  SELECT {subject} AS subject, {part} AS part, buyer_id,
-    max(buyer_messages > 0 OR carried) AS heard,
-    min(CASE WHEN buyer_messages > 0 OR carried THEN opened_at_ms END) AS first_ms,
-    min(CASE WHEN buyer_messages > 0 OR carried THEN ordered_before END) AS ordered,
-    sum(buyer_messages) AS buyer_messages, sum(agent_messages) AS agent_messages,
-    count(first_reply_ms) AS first_replies, coalesce(sum(first_reply_ms), 0) AS first_reply_ms,
-    sum(answered_rounds) AS answered_rounds, sum(reply_ms) AS reply_ms,
-    sum(prompt_rounds) AS prompt_rounds,
-    sum(pending_since_ms < :as_of - :prompt AND close_cause IS NOT 'TRANSFER') AS late_rounds,
-    sum(CASE WHEN buyer_messages > 0 OR carried THEN handling_ms ELSE 0 END) AS handling_ms
-  FROM conversations
-  WHERE shop_id = :shop AND opened_at_ms >= :start AND opened_at_ms < :end AND NOT robot
-  GROUP BY 1, 2, 3
-), inquirers AS (
-  SELECT *, heard AND NOT ordered AS presale,
-    CASE WHEN heard AND NOT ordered THEN (
-      SELECT (min(paid_at_ms) + {zone}) / {day} - (first_ms + {zone}) / {day} FROM orders
-      WHERE orders.shop_id = :shop AND orders.buyer_id = buyers_of.buyer_id
-        AND paid_at_ms >= first_ms) END AS paid_after_days
-  FROM buyers_of WHERE subject IS NOT NULL
-)
-SELECT subject, part,
-  count(*) AS consulted, sum(NOT heard) AS filtered, sum(heard) AS received,
-  sum(heard AND agent_messages = 0) AS unreplied, sum(heard AND agent_messages > 0) AS replied,
-  sum(presale) AS presale,
-  coalesce(sum(paid_after_days <= {next_day}), 0) AS paid_next_day,
-  coalesce(sum(paid_after_days <= {finally_}), 0) AS paid_finally,
+# Conversations are numbered in the order of their beginnings, so a window is a run of numbers; read as one,
+# it is read in the order in which it lies on the disk.
+_RUN = "SELECT conversation FROM conversations WHERE shop_id = :shop AND opened_at_ms {}"
+_RECEPTIONS = """
+FROM conversations WHERE shop_id = :shop AND conversation BETWEEN :first AND :last AND NOT robot
+"""
+_HEARD = "(buyer_messages > 0 OR carried)"
+_SUMS = """
+SELECT {subject} AS subject, {part} AS part,
   sum(buyer_messages) AS buyer_messages, sum(agent_messages) AS agent_messages,
-  sum(first_replies) AS first_replies, sum(first_reply_ms) AS first_reply_ms,
+  count(first_reply_ms) AS first_replies, coalesce(sum(first_reply_ms), 0) AS first_reply_ms,
   sum(answered_rounds) AS answered_rounds, sum(reply_ms) AS reply_ms,
   sum(prompt_rounds) AS prompt_rounds,
-  sum(answered_rounds) + coalesce(sum(late_rounds), 0) AS rounds,
-  sum(handling_ms) AS handling_ms
-FROM inquirers GROUP BY 1, 2
+  sum(answered_rounds + (pending_since_ms IS NOT NULL AND pending_since_ms < :as_of - :prompt
+    AND close_cause IS NOT 'TRANSFER')) AS rounds,
+  sum(CASE WHEN {heard} THEN handling_ms ELSE 0 END) AS handling_ms
+{receptions} GROUP BY 1, 2
+"""
+# `heard`: the buyer is received, not filtered. What is asked of the first conversation in which a buyer was
+# heard is the least over all: who had ordered before it had before the others, and is paid no later.
+_BUYERS = """
+SELECT subject, part,
+  count(*) AS consulted, sum(NOT heard) AS filtered, sum(heard) AS received,
+  sum(heard AND NOT said) AS unreplied, sum(heard AND said) AS replied,
+  sum(heard AND NOT ordered) AS presale,
+  coalesce(sum(NOT ordered AND paid_after <= {next_day}), 0) AS paid_next_day,
+  coalesce(sum(NOT ordered AND paid_after <= {finally_}), 0) AS paid_finally
+FROM (
+  SELECT {subject} AS subject, {part} AS part,
+    max({heard}) AS heard, max(agent_messages) > 0 AS said,
+    min(CASE WHEN {heard} THEN ordered_before END) AS ordered,
+    (min(CASE WHEN {heard} THEN next_paid_ms END) + {zone}) / {day}
+      - (min(CASE WHEN {heard} THEN opened_at_ms END) + {zone}) / {day} AS paid_after
+  {receptions} GROUP BY 1, 2, buyer_id
+) GROUP BY 1, 2
 """
 _SLOW = """
 SELECT subject, part, count(DISTINCT buyer_id) AS slow FROM (
-  SELECT {subject} AS subject, {part} AS part, buyer_id
-  FROM conversations
-  WHERE shop_id = :shop AND opened_at_ms >= :start AND opened_at_ms < :end AND NOT robot
-    AND slow_gaps > 0
+  SELECT {subject} AS subject, {part} AS part, buyer_id {receptions} AND slow_gaps > 0
   GROUP BY 1, 2, buyer_id, (opened_at_ms + {zone}) / {day}
   HAVING sum(slow_gaps) >= max(1, (SELECT slow_count FROM shops WHERE shop_id = :shop))
-) WHERE subject IS NOT NULL GROUP BY 1, 2
+) GROUP BY 1, 2
 """
 _SALES = """
 SELECT subject, part, sum(cents) AS sales_cents, sum(items) AS sales_items,
@@ -107,7 +102,7 @@ SELECT subject, part, sum(cents) AS sales_cents, sum(items) AS sales_items,
 FROM (
   SELECT {subject} AS subject, {part} AS part, buyer_id, cents, items FROM sales
   WHERE shop_id = :shop AND paid_at_ms >= :start AND paid_at_ms < :end AND agent_id IS NOT NULL
-) WHERE subject IS NOT NULL GROUP BY 1, 2
+) GROUP BY 1, 2
 """
 _PRESENCE = """
 SELECT agent_id, status, from_ms, until_ms FROM presence
@@ -128,20 +123,36 @@ _SHOP = "SELECT shop_id, since_ms, NULL FROM shops WHERE shop_id = :shop"
 def figures(connection: sqlite3.Connection, scope: Scope) -> Figures:
     """Every subject's figures in every part in which it has any. Raises sqlite3.Error."""
     found: Figures = defaultdict(lambda: defaultdict(int))
+    first, last = _run(connection, scope)
+    parameters = _parameters(scope) | {"first": first, "last": last}
     for query, time in (
-        (_SERVICE, "opened_at_ms"),
+        (_SUMS, "opened_at_ms"),
+        (_BUYERS, "opened_at_ms"),
         (_SLOW, "opened_at_ms"),
         (_SALES, "paid_at_ms"),
     ):
-        cursor = connection.execute(_sql(query, time, scope), _parameters(scope))
+        cursor = connection.execute(_sql(query, time, scope), parameters)
         names = [column[0] for column in cursor.description[2:]]
         for subject, part, *values in cursor:
-            found[subject, part].update(zip(names, values, strict=True))
+            if subject is not None:  # what is no group's
+                found[subject, part].update(zip(names, values, strict=True))
     for subject, status, from_ms, until_ms in _desk(connection, scope):
         for part, start_ms, end_ms in _overlaps(scope, from_ms, until_ms):
             name = "online_ms" if status == "ONLINE" else "suspended_ms"
             found[subject, part][name] += end_ms - start_ms
     return found
+
+
+def _run(connection: sqlite3.Connection, scope: Scope) -> tuple[int, int]:
+    """The first and the last conversation that began in the window; none: a run that is empty."""
+    ends = []
+    for where, order in ((">= :start", ""), ("< :end", " DESC")):
+        sql = f"{_RUN.format(where)} ORDER BY opened_at_ms{order}, conversation{order} LIMIT 1"
+        row = connection.execute(sql, _parameters(scope)).fetchone()
+        if row is None:
+            return 1, 0
+        ends.append(row[0])
+    return ends[0], ends[1]
 
 
 def staff(connection: sqlite3.Connection, scope: Scope) -> set[Key]:
@@ -159,6 +170,8 @@ def _sql(query: str, time: str, scope: Scope) -> str:
     return query.format(
         subject=_SUBJECTS[scope.subject],
         part=part,
+        heard=_HEARD,
+        receptions=_RECEPTIONS,
         zone=SHANGHAI_MS,
         day=DAY_MS,
         next_day=NEXT_DAY,

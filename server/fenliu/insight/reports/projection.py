@@ -12,11 +12,14 @@ from fenliu.engine import partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.reports.documents import Documents
-from fenliu.insight.reports.rows import Buyer, Conversation, Rows, Shop
+from fenliu.insight.reports.rows import Conversation, Rows, Shop
 from fenliu.v1 import dispatch_pb2, types_pb2
 
 PROMPT_MS = 180_000
 """A round answered within this is answered promptly (3分钟响应率)."""
+
+_PAID_WITHIN_MS = 5 * 86_400_000
+"""No conversion asks for a payment later than this after the conversation began."""
 
 # With these the buyer's exchange is over: what was not answered is not carried on.
 _OVER = frozenset(
@@ -38,10 +41,26 @@ class Projection:
         self._documents = Documents(connection)
         self._connection = connection
         self._partitions = partitions
+        self._ordered: list[tuple[str, str, int]] = []
+        self._paid: list[tuple[int, str, str, int, int, int]] = []
 
     def write(self) -> None:
         """Brings everything taken into the tables."""
         self._rows.write()
+        # An order reported late may come before conversations that began since.
+        self._connection.executemany(
+            "UPDATE conversations SET ordered_before = 1 "
+            "WHERE shop_id = ? AND buyer_id = ? AND opened_at_ms > ?",
+            self._ordered,
+        )
+        self._connection.executemany(
+            "UPDATE conversations SET next_paid_ms = ? "
+            "WHERE shop_id = ? AND buyer_id = ? AND opened_at_ms BETWEEN ? AND ? "
+            "AND (next_paid_ms IS NULL OR next_paid_ms > ?)",
+            self._paid,
+        )
+        self._ordered.clear()
+        self._paid.clear()
 
     def take(self, entry: engine_pb2.Entry) -> None:
         """One entry."""
@@ -68,7 +87,9 @@ class Projection:
                     buyer_id = fact.waiting_cancelled.buyer_id or named_buyer
                     self._rows.buyer(shop.shop_id, buyer_id).unanswered = 0
                 case "order_noted":
-                    self._order(shop, entry.order, fact.order_noted.at_ms)
+                    # What is said to be later than now is now.
+                    at_ms = min(fact.order_noted.at_ms, entry.now_ms)
+                    self._order(shop, entry.order, at_ms)
                 case "presence_changed":
                     changed = fact.presence_changed
                     self._documents.moved(
@@ -124,6 +145,7 @@ class Projection:
             reason=reason,
             opened_at_ms=at_ms,
             ordered_before=int(first_order_ms is not None and first_order_ms < at_ms),
+            next_paid_ms=at_ms if buyer.last_paid_ms == at_ms else None,
             carried=int(carried),
             closed_at_ms=None,
             close_cause=None,
@@ -199,17 +221,12 @@ class Projection:
         buyer = self._rows.buyer(shop.shop_id, order.buyer_id)
         if buyer.first_order_ms is None or at_ms < buyer.first_order_ms:
             buyer.first_order_ms = at_ms
-            self._ordered(shop, buyer)
-
-    def _ordered(self, shop: Shop, buyer: Buyer) -> None:
-        """Tells conversations that began since; there are such when the order is reported late."""
-        self._rows.write()
-        self._rows.add_shop(shop)
-        self._connection.execute(
-            "UPDATE conversations SET ordered_before = 1 "
-            "WHERE shop_id = ? AND buyer_id = ? AND opened_at_ms > ?",
-            (shop.shop_id, buyer.buyer_id, buyer.first_order_ms),
-        )
+            self._ordered.append((shop.shop_id, order.buyer_id, at_ms))
+        if event.type == dispatch_pb2.ORDER_EVENT_TYPE_PAID:
+            buyer.last_paid_ms = max(buyer.last_paid_ms or 0, at_ms)
+            self._paid.append(
+                (at_ms, shop.shop_id, order.buyer_id, at_ms - _PAID_WITHIN_MS, at_ms, at_ms)
+            )
 
 
 def _asked(shop: Shop, conversation: Conversation, at_ms: int) -> None:

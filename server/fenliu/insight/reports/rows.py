@@ -39,6 +39,7 @@ class Conversation:
     reason: str
     opened_at_ms: int
     ordered_before: int
+    next_paid_ms: int | None
     carried: int
     closed_at_ms: int | None
     close_cause: str | None
@@ -62,6 +63,7 @@ class Buyer:
     buyer_id: str
     unanswered: int = 0
     first_order_ms: int | None = None
+    last_paid_ms: int | None = None
 
 
 @dataclass(slots=True)

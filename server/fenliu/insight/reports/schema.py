@@ -67,6 +67,7 @@ CREATE TABLE conversations (
   reason          TEXT NOT NULL,              -- of the decision; '' : an agent's first word
   opened_at_ms    INTEGER NOT NULL,
   ordered_before  INTEGER NOT NULL,           -- the buyer had ordered before it
+  next_paid_ms    INTEGER,                    -- the buyer's first payment in it or within 5 days after
   carried         INTEGER NOT NULL,           -- it began with an unanswered word of the buyer's
   closed_at_ms    INTEGER,
   close_cause     TEXT,
@@ -90,6 +91,7 @@ CREATE TABLE buyers (
   buyer_id       TEXT NOT NULL,
   unanswered     INTEGER NOT NULL, -- has written since a person last answered
   first_order_ms INTEGER,
+  last_paid_ms   INTEGER,
   PRIMARY KEY (shop_id, buyer_id)
 ) WITHOUT ROWID;
 
@@ -105,7 +107,6 @@ CREATE TABLE orders (
   PRIMARY KEY (shop_id, order_id)
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_time ON orders (shop_id, paid_at_ms);
-CREATE INDEX orders_by_buyer ON orders (shop_id, buyer_id, paid_at_ms);
 
 -- For people: local times, and only conversations with agents.
 CREATE VIEW receptions AS SELECT
