@@ -12,11 +12,15 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+
+from google.protobuf import proto
 
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.reports import schema
+from fenliu.insight.reports.follow import BATCH_ENTRIES
 from fenliu.insight.reports.kpis import DAY_MS
 from fenliu.insight.reports.projection import Projection
 from fenliu.insight.reports.reports import report
@@ -131,7 +135,7 @@ def log(count: int) -> list[bytes]:
         agents=[shop_pb2.Agent(agent_id=agent) for agent in AGENTS],
         groups=[shop_pb2.Group(group_id="all", agent_ids=AGENTS)],
     )
-    entries = []
+    entries: list[bytes] = []
 
     def decide(kind: CommandKind, message: object, now_ms: int) -> None:
         code, body, _, entry = engine.decide(kind, message.SerializeToString(), now_ms, "")  # type: ignore[attr-defined]
@@ -157,15 +161,15 @@ def log(count: int) -> list[bytes]:
 
 def measure_following(path: Path, inquiries: int) -> None:
     """Entries a second from a log into the tables."""
-    encoded = log(inquiries)
-    entries = [engine_pb2.Entry.FromString(entry) for entry in encoded]
+    entries = log(inquiries)
     connection = schema.open_tables(path, b"benchmark")
     began = time.perf_counter()
-    for start in range(0, len(entries), 4_000):
+    for start in range(0, len(entries), BATCH_ENTRIES):
         connection.execute("BEGIN IMMEDIATE")
         projection = Projection(connection, 1)
-        for data in encoded[start : start + 4_000]:
-            projection.take(engine_pb2.Entry.FromString(data))
+        data = BytesIO(b"".join(entries[start : start + BATCH_ENTRIES]))
+        while (entry := proto.parse_length_prefixed(engine_pb2.Entry, data)) is not None:
+            projection.take(entry)
         projection.write()
         connection.execute("COMMIT")
     took = time.perf_counter() - began

@@ -86,13 +86,13 @@ FROM (
     min(CASE WHEN {heard} THEN ordered_before END) AS ordered,
     (min(CASE WHEN {heard} THEN next_paid_ms END) + {zone}) / {day}
       - (min(CASE WHEN {heard} THEN opened_at_ms END) + {zone}) / {day} AS paid_after
-  {receptions} GROUP BY 1, 2, buyer_id
+  {receptions} GROUP BY buyer_id, 1, 2
 ) GROUP BY 1, 2
 """
 _SLOW = """
 SELECT subject, part, count(DISTINCT buyer_id) AS slow FROM (
   SELECT {subject} AS subject, {part} AS part, buyer_id {receptions} AND slow_gaps > 0
-  GROUP BY 1, 2, buyer_id, (opened_at_ms + {zone}) / {day}
+  GROUP BY buyer_id, 1, 2, (opened_at_ms + {zone}) / {day}
   HAVING sum(slow_gaps) >= max(1, (SELECT slow_count FROM shops WHERE shop_id = :shop))
 ) GROUP BY 1, 2
 """

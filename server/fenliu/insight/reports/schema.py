@@ -155,10 +155,13 @@ def open_for_reading(path: Path, data_id: bytes) -> sqlite3.Connection | None:
         return None
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
-    if _usable(connection, data_id):
-        return connection
-    connection.close()
-    return None
+    if not _usable(connection, data_id):
+        connection.close()
+        return None
+    # What is sorted on the way stays in memory.
+    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
 
 
 def discard(path: Path) -> None:
