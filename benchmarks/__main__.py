@@ -12,5 +12,6 @@ for command in (
     ["-m", "pytest", "-q", "benchmarks/test_engine.py", "--benchmark-columns=median,rounds"],
     ["-m", "benchmarks.grpc_load"],
     ["-m", "benchmarks.queue_wait"],
+    ["-m", "benchmarks.reports"],
 ):
     subprocess.run([sys.executable, *command], cwd=PROJECT, check=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fenliu.cli.language import words
+from fenliu.cli.language import Words, words
 from fenliu.traffic.shares import DEFAULT_WEIGHT
 from fenliu.v1 import insight_pb2, shop_pb2
 
@@ -68,9 +68,9 @@ def draw(path: Path, day: Day, shop: shop_pb2.Shop) -> None:
         figure.savefig(path, format="png", dpi=120)
 
 
-def _said(zh: str, en: str, *, chinese: bool) -> str:
+def _drawn(text: Words, *, chinese: bool) -> str:
     """In the language of now, if it can be drawn."""
-    return zh if chinese and words("zh", "en") == "zh" else en
+    return str(text) if chinese else text.en
 
 
 def _over_time(arrivals: Axes, load: Axes, day: Day, *, chinese: bool) -> None:
@@ -82,23 +82,23 @@ def _over_time(arrivals: Axes, load: Axes, day: Day, *, chinese: bool) -> None:
     ]
     places = range(len(rows))
     arrivals.bar(places, [_value(day.over_time, row, "consulted") for row in rows])
-    arrivals.set_title(_said("咨询人数", "Buyers who asked", chinese=chinese))
+    arrivals.set_title(_drawn(Words("咨询人数", "Buyers who asked"), chinese=chinese))
     load.plot(
         places,
         [
             _value(day.over_time, row, "online_time") / (row.window.end_ms - row.window.start_ms)
             for row in rows
         ],
-        label=_said("在线客服数", "agents online", chinese=chinese),
+        label=_drawn(Words("在线客服数", "agents online"), chinese=chinese),
     )
     load.plot(
         places,
         [_per_hour(day.over_time, row) for row in rows],
-        label=_said(
-            "每位在线客服每小时接待", "received per agent and hour online", chinese=chinese
+        label=_drawn(
+            Words("每位在线客服每小时接待", "received per agent and hour online"), chinese=chinese
         ),
     )
-    load.set_title(_said("负荷", "Load", chinese=chinese))
+    load.set_title(_drawn(Words("负荷", "Load"), chinese=chinese))
     load.legend()
     step = max(1, len(rows) // 24)
     for axes in (arrivals, load):
@@ -116,8 +116,8 @@ def _shares(axes: Axes, day: Day, shop: shop_pb2.Shop, *, chinese: bool) -> None
     agents = sorted(set(weights) | {one for one, count in received.items() if count})
     places = range(len(agents))
     for offset, label, counts in (
-        (-0.2, _said("接待份额", "share received", chinese=chinese), received),
-        (0.2, _said("权重份额", "share of weights", chinese=chinese), weights),
+        (-0.2, _drawn(Words("接待份额", "share received"), chinese=chinese), received),
+        (0.2, _drawn(Words("权重份额", "share of weights"), chinese=chinese), weights),
     ):
         whole = sum(counts.get(agent, 0) for agent in agents) or 1
         heights = [100 * counts.get(agent, 0) / whole for agent in agents]
@@ -129,7 +129,7 @@ def _shares(axes: Axes, day: Day, shop: shop_pb2.Shop, *, chinese: bool) -> None
         for name, agent in zip(shown, agents, strict=True)
     ]
     axes.set_xticks(list(places), plain, rotation=45 if len(agents) > 8 else 0)
-    axes.set_title(_said("份额与权重（%）", "Shares and weights (%)", chinese=chinese))
+    axes.set_title(_drawn(Words("份额与权重（%）", "Shares and weights (%)"), chinese=chinese))
     axes.legend()
 
 
