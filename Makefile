@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test check fast proto golden bench clean
+.PHONY: run test check fast proto texts golden bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make fast   the quick tests only"
 	@echo "make bench  the benchmarks, figures for benchmarks/README.md"
 	@echo "make proto  regenerate the code made from proto/"
+	@echo "make texts  regenerate the schema of shop files and click's Chinese"
 
 run: setup
 	@$(BIN)/fenliu demo $(if $(ONCE),--once)
@@ -34,6 +35,10 @@ bench: setup
 
 proto: setup
 	@$(BIN)/python scripts/generate_proto.py
+
+texts: setup
+	@$(BIN)/python scripts/generate_schema.py
+	@$(BIN)/python scripts/generate_messages.py
 
 golden: setup
 	@$(BIN)/python scripts/generate_golden.py

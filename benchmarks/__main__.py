@@ -11,6 +11,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 for command in (
     ["-m", "pytest", "-q", "benchmarks/test_engine.py", "--benchmark-columns=median,rounds"],
     ["-m", "benchmarks.grpc_load"],
+    ["-m", "benchmarks.client_gain"],
     ["-m", "benchmarks.queue_wait"],
     ["-m", "benchmarks.reports"],
 ):

@@ -26,6 +26,9 @@ from fenliu.engine.v1 import engine_pb2  # noqa: E402
 from fenliu.v1 import presence_pb2, shop_pb2  # noqa: E402
 from model import commands  # noqa: E402
 from model.lockstep import Lockstep  # noqa: E402
+from model.recording import Tape  # noqa: E402
+from model.storage import Disk, Storage  # noqa: E402
+from model.walks import store_something  # noqa: E402
 from model.wire import (  # noqa: E402
     AGENT,
     AUTO_REPLY,
@@ -45,110 +48,67 @@ from model.wire import (  # noqa: E402
 )
 
 GOLDEN = ROOT / "tests" / "golden"
+STORED = "stored-"
+"""Topics of this prefix are recorded with an engine whose state is stored."""
 
 
 class Recorder:
     """Drives the core and the model side by side and writes down each call."""
 
-    def __init__(self, name: str, partitions: int = 16) -> None:
+    def __init__(self, name: str, partitions: int = 16, *, stored: bool = False) -> None:
         self.name, self.partitions = name, partitions
         self.pair = Lockstep([core], partitions)
-        self.steps: list[dict[str, Any]] = []
+        self.tape = Tape()
+        if stored:
+            engine = self.tape.engine
+            self.pair.storage = Storage([self.tape], partitions, alone=True, engine=engine)
+        else:
+            self.pair.engines[0] = self.tape.engine(core, partitions, Disk())
         self.shop, self.now = "s", T0
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return self.tape.steps
 
     def vector(self) -> dict[str, Any]:
         self.pair.check()
-        engine = self.pair.engines[0]
+        engine, storage = self.pair.engines[0], self.pair.storage
+        chunks = storage.disks[0].chunks if storage.disks else {}
         return {
             "name": self.name,
             "partitions": self.partitions,
             "steps": self.steps,
+            "chunks": [chunks[i].hex() for i in sorted(chunks)],
+            "main": storage.engines[0].number if storage.engines else 0,
             "next_due": engine.next_due(),
-            "snapshots": {i: engine.snapshot(i).hex() for i in engine.shop_ids()},
+            "shop_ids": engine.shop_ids(),
+            "snapshots": {i: engine.snapshot(i).hex() for i in engine.shop_ids(deleted=True)},
             "state_hash": engine.state_hash().hex(),
         }
 
     # Calls
 
     def do(self, name: str, message: Message, actor: str = "") -> Any:
-        result = self.pair.do(name, message, self.now, actor)
-        self._decided(message.SerializeToString(deterministic=True), actor, result)
-        return result
+        return self.pair.do(name, message, self.now, actor)
 
     def raw(self, name: str, body: bytes) -> None:
         """For bodies the model cannot read: none of them may change anything."""
         result = self.pair.raw(name, body, self.now)
         assert result.code == 3
         assert result.entry == b""
-        self._decided(body, "", result)
-
-    def _decided(self, body: bytes, actor: str, result: Any) -> None:
-        self.steps.append(
-            {
-                "call": "decide",
-                "kind": COMMANDS[result.name][0],
-                "request": body.hex(),
-                "now_ms": self.now,
-                "actor": actor,
-                "code": result.code,
-                "reply": result.reply.hex(),
-                "partition": result.partition,
-                "entry": result.entry.hex(),
-            }
-        )
 
     def batch(self, name: str, items: list[Any], step: int = 4096, batch_id: int = 0) -> None:
-        for data, first, answer in self.pair.batch(name, items, self.now, step, batch_id):
-            self._batch_decided(COMMANDS[name][0], data, first, step, answer)
+        self.pair.batch(name, items, self.now, step, batch_id)
 
     def refused_batch(self, name: str, data: bytes) -> None:
-        kind = COMMANDS[name][0]
-        answer = self.pair.engines[0].decide_batch(kind, data, self.now)
+        answer = self.pair.engines[0].decide_batch(COMMANDS[name][0], data, self.now)
         assert answer[0] == 3
-        self._batch_decided(kind, data, 0, 4096, answer)
-
-    def _batch_decided(self, kind: int, data: bytes, first: int, count: int, answer: Any) -> None:
-        code, results, total, batch_id, entries = answer
-        self.steps.append(
-            {
-                "call": "decide_batch",
-                "kind": kind,
-                "batch": data.hex(),
-                "now_ms": self.now,
-                "first": first,
-                "count": count,
-                "code": code,
-                "results": results.hex(),
-                "total": total,
-                "batch_id": batch_id,
-                "entries": [[p, n, e.hex()] for p, n, e in entries],
-            }
-        )
 
     def tick(self) -> None:
-        entries = self.pair.tick(self.now)
-        self.steps.append(
-            {
-                "call": "tick",
-                "now_ms": self.now,
-                "entries": [[p, n, e.hex()] for p, n, e in entries],
-            }
-        )
+        self.pair.tick(self.now)
 
     def query(self, name: str, **fields: Any) -> None:
-        kind, made, _ = QUERIES[name]
-        message = made(**fields)
-        code, reply, partition = self.pair.query(name, message)
-        self.steps.append(
-            {
-                "call": "query",
-                "kind": kind,
-                "request": message.SerializeToString(deterministic=True).hex(),
-                "code": code,
-                "reply": reply.hex(),
-                "partition": partition,
-            }
-        )
+        self.pair.query(name, QUERIES[name][1](**fields))
 
     # Commands by name, for the shop of the moment
 
@@ -193,6 +153,10 @@ class Recorder:
     def order(self, buyer: str, **fields: Any) -> Any:
         base = {"shop_id": self.shop, "buyer_id": buyer, "order_id": "o", "type": 1}
         return self.do("order", request("order", **{**base, **fields}))
+
+    def delete(self, etag: str = "", actor: str = "", *, force: bool = False) -> Any:
+        message = shop_pb2.DeleteShopRequest(shop_id=self.shop, etag=etag, force=force)
+        return self.do("delete_shop", message, actor)
 
     def tick_shop(self) -> Any:
         return self.do("tick", engine_pb2.Tick(shop_id=self.shop))
@@ -780,6 +744,163 @@ def permissions(r: Recorder) -> None:
     r.change(["a"], owner="boss")
 
 
+def deleting(r: Recorder) -> None:
+    """Deleting a shop: who may, in use, by force; made again; what stays."""
+    r.delete()
+    r.open(["a", "b"], owner="boss", managers=["a"], caps={"a": 1, "b": 1}, queue_limit=3)
+    for actor in ("a", "stranger"):
+        r.delete("9", actor)
+    for n in range(4):
+        r.now += 1
+        r.route(f"m{n}", request_id=f"r{n}", priority=n)
+    r.message(BUYER, buyer_id="m0", event_id="e")
+    r.order("m0", event_id="e")
+    r.delete("2", "boss")
+    r.delete("1", "boss")
+    r.now += 31 * MINUTE
+    r.delete()
+    r.route("m5")
+    r.shop = "t"
+    r.open(["a"])
+    r.delete("1")
+    r.shop = "s"
+    r.now += 1
+    r.delete(actor="boss", force=True)
+    r.delete(force=True)
+    r.route("m5")
+    r.message(AGENT, conversation_id="c1")
+    r.tick()
+    for fields in ({}, {"page_size": 1}):
+        r.query("list_shops", **fields)
+    r.query("get_shop", shop_id="s")
+    r.query("list_presence", shop_id="t")
+    r.apply(etag="2")
+    r.now -= HOUR
+    r.change(["b", "c"], owner="c", actor="anybody", sticky_window_ms=5)
+    r.set("b", ONLINE)
+    r.route("m0", request_id="r0")
+    r.message(AGENT, conversation_id="c1", agent_id="b", event_id="e")
+    r.close("c1")
+    r.close("c9")
+    r.delete(actor="boss")
+    r.delete(actor="c", force=True)
+
+
+def shortened(r: Recorder) -> None:
+    """Times made shorter: what is due before the last command happens at its time, in order."""
+    long: dict[str, Any] = {
+        "caps": {"a": 1, "b": 1},
+        "queue_limit": 9,
+        "idle_close_ms": DAY,
+        "queue_timeout_ms": DAY,
+        "sticky_window_ms": DAY,
+    }
+    for r.shop in ("s", "t"):
+        r.open(["a", "b", "c"], {"g": ["a", "b"], "h": ["c"]}, **long)
+        for n in range(6):
+            r.now += 10
+            r.route(f"m{n}", exclude_agent_ids=["c"] * (n > 1))
+        r.message(AGENT, conversation_id="c1")
+        r.close("c2")
+    r.now += HOUR
+    r.shop = "s"
+    r.change(
+        ["a", "b", "c"],
+        {"g": ["a", "b"], "h": ["c"]},
+        **{**long, "idle_close_ms": HOUR - 30, "queue_timeout_ms": HOUR - 5},
+        reply_timeout_ms=MINUTE,
+    )
+    r.tick_shop()
+    r.now += 7
+    r.route("m1")
+    r.shop = "t"
+    r.change(
+        ["a", "b", "c"],
+        {"g": ["a", "b"], "h": ["c"]},
+        **{**long, "sticky_window_ms": MINUTE, "idle_close_ms": 1, "queue_timeout_ms": 1},
+        sticky_suspended_window_ms=0,
+        robot_id="robot",
+        hourly={"c": 1},
+    )
+    r.route("m1")
+    r.change(["a", "b", "c"], {"g": ["a", "b"], "h": ["c"]}, **long)
+    r.now += 5
+    r.tick()
+    r.route("m1")
+
+
+def stored(r: Recorder) -> None:
+    """Every key that is stored, asked for from chunks; generations, merging, deleted shops."""
+    storage, rng, partition = r.pair.storage, Random(1), core.partition_of("s", r.partitions)
+
+    def store() -> None:
+        r.pair.rotate(partition)
+        storage.store(partition, rng)
+        storage.install(partition)
+        storage.shrink()
+
+    r.open(["a", "b"], {"g": ["a"], "h": ["b"]}, sticky_suspended_window_ms=1000)
+    for n in range(4):
+        r.now += 1
+        r.route(f"m{n}", request_id=f"r{n}")
+        r.message(BUYER, buyer_id=f"m{n}", event_id=f"e{n}")
+        r.order(f"m{n}", event_id=f"e{n}")
+    r.close("c1", request_id="close")
+    r.close("c2")
+    store()
+    r.query("get_shop", shop_id="s")
+    store()
+    r.query("list_presence", shop_id="s")
+    r.query("list_shops")
+    r.route("m0", request_id="r0")
+    r.route("m0", priority=11)
+    r.close("c1", request_id="close")
+    r.close("c2", request_id="close")
+    r.message(AGENT, conversation_id="c2", event_id="e9")
+    r.message(AGENT, conversation_id="c2", agent_id="a", event_id="e3")
+    r.now += 5
+    r.message(AGENT, conversation_id="c2", agent_id="b", event_id="e4")
+    r.order("m9", event_id="e0")
+    store()
+    r.batch("route", [request("route", shop_id="s", buyer_id=f"m{n}") for n in range(9)], 5)
+    r.pair.rotate(partition)
+    r.close("c3")
+    r.close("c4")
+    r.pair.rotate(partition)
+    r.route("m2")
+    storage.store(partition, rng)
+    r.now += 1
+    r.route("m3")
+    storage.install(partition)
+    storage.shrink()
+    r.now += 30 * MINUTE
+    store()
+    r.tick()
+    r.now += DAY
+    r.route("m0", request_id="r0")
+    store()
+    r.change(["a", "b"], {"g": ["a", "b"]}, sticky_window_ms=HOUR, sticky_suspended_window_ms=0)
+    r.change(["a", "b"], {"g": ["a", "b"]})
+    store()
+    r.route("m1")
+    storage.start_again()
+    r.route("m2")
+    r.pair.rotate(partition)
+    r.delete(force=True)
+    r.change(["a"])
+    storage.store(partition, rng)
+    storage.install(partition)
+    storage.shrink()
+    r.set("a", ONLINE)
+    r.route("m1", request_id="r1")
+    r.message(AGENT, conversation_id="c1", agent_id="a", event_id="e1")
+    r.delete(force=True)
+    store()
+    r.route("m1")
+    storage.partition_again(partition)
+    r.change(["a"])
+
+
 def orders(r: Recorder) -> None:
     """Order events: times, repeats, and the memory apart from messages'."""
     r.open(["a"])
@@ -818,7 +939,7 @@ def batches(r: Recorder) -> None:
             r.refused_batch(name, data)
 
 
-def walk(seed: int) -> Callable[[Recorder], None]:
+def walk(seed: int, steps: int = 260) -> Callable[[Recorder], None]:
     """A random walk through everything."""
 
     def run(r: Recorder) -> None:
@@ -829,8 +950,10 @@ def walk(seed: int) -> Callable[[Recorder], None]:
             r.shop = shop_id
             for agent in made.agents[:4]:
                 r.update("x", agent.agent_id, ONLINE)
-        for _ in range(260):
+        for _ in range(steps):
             _random_step(r, rng)
+            if r.pair.storage.engines and rng.randrange(4) == 0:
+                store_something(r.pair, rng)
 
     run.__doc__ = f"A random walk through everything, seed {seed}."
     return run
@@ -840,6 +963,7 @@ def _random_step(r: Recorder, rng: Random) -> None:
     shops = r.pair.model.shops
     issued = shops[commands.SHOPS[0]].conversations_issued
     r.now += rng.choice(commands.JUMPS)
+    gone = [shop_id for shop_id, shop in shops.items() if not shop.exists]
     turn = rng.randrange(40)
     if turn == 0:
         r.tick()
@@ -849,6 +973,8 @@ def _random_step(r: Recorder, rng: Random) -> None:
         r.batch("route", [commands.route(rng) for _ in range(4)], 3)
     elif turn == 3:
         r.batch("order", [commands.order(rng, r.now) for _ in range(3)], 2)
+    elif gone and turn < 10:
+        r.do("apply_shop", commands.made_again(rng, gone[0]))
     else:
         etags = [shop.document.etag for shop in shops.values()]
         r.do(*commands.any_command(rng, issued, etags, r.now))
@@ -869,18 +995,23 @@ TOPICS: dict[str, Callable[[Recorder], None]] = {
     "transfers": transfers,
     "timeouts": timeouts,
     "permissions": permissions,
+    "deleting": deleting,
+    "shortened": shortened,
     "orders": orders,
     "refusals": refusals,
     "batches": batches,
     "walk-1": walk(1),
     "walk-2": walk(2),
     "walk-3": walk(3),
+    "stored-all": stored,
+    "stored-walk": walk(4, 120),
 }
 
 
 def generate(topic: str) -> str:
     """The file of one topic: one step a line."""
-    recorder = Recorder(topic)
+    stored = topic.startswith(STORED)
+    recorder = Recorder(topic, 2 if stored else 16, stored=stored)
     TOPICS[topic](recorder)
     vector = recorder.vector()
     steps = ",\n".join(json.dumps(step, ensure_ascii=False) for step in vector.pop("steps"))

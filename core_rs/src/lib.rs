@@ -14,6 +14,13 @@ const LONG_BATCH: usize = 64;
 const SMALL_REQUEST: usize = 16;
 
 type Decided<'py> = (i32, Bound<'py, PyBytes>, i64, Bound<'py, PyBytes>);
+/// Code, results, total, batch id, entries, decided.
+type DecidedBatch<'py> = (i32, Bound<'py, PyBytes>, usize, u64, Entries<'py>, usize);
+type Flushed<'py> = (
+    Bound<'py, PyBytes>,
+    Bound<'py, PyBytes>,
+    Vec<Bound<'py, PyBytes>>,
+);
 type Entries<'py> = Vec<(u32, usize, Bound<'py, PyBytes>)>;
 
 /// The state of many shops and every rule of dispatch: a pure state machine.
@@ -69,7 +76,7 @@ impl Engine {
         now_ms: i64,
         first: usize,
         count: usize,
-    ) -> PyResult<(i32, Bound<'py, PyBytes>, usize, u64, Entries<'py>)> {
+    ) -> PyResult<DecidedBatch<'py>> {
         let run = || {
             self.lock()?
                 .decide_batch(kind, batch, now_ms, first, count)
@@ -86,12 +93,17 @@ impl Engine {
             answer.total,
             answer.batch_id,
             entries(py, &answer.entries),
+            answer.decided,
         ))
     }
 
     fn tick<'py>(&self, py: Python<'py>, now_ms: i64) -> PyResult<Entries<'py>> {
-        let logged = py.detach(|| self.lock().map(|mut engine| engine.tick(now_ms)))?;
+        let logged = py.detach(|| self.lock()?.tick(now_ms).map_err(to_py))?;
         Ok(entries(py, &logged))
+    }
+
+    fn missing_due<'py>(&self, py: Python<'py>, now_ms: i64) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.lock()?.missing_due(now_ms)))
     }
 
     fn next_due(&self) -> PyResult<Option<i64>> {
@@ -109,8 +121,18 @@ impl Engine {
         Ok((code, reply, partition))
     }
 
-    fn apply(&self, py: Python<'_>, entries: &[u8]) -> PyResult<usize> {
-        py.detach(|| self.lock()?.apply(entries).map_err(to_py))
+    #[pyo3(signature = (entries, start = 0, shop_id = ""))]
+    fn apply<'py>(
+        &self,
+        py: Python<'py>,
+        entries: &[u8],
+        start: usize,
+        shop_id: &str,
+    ) -> PyResult<(usize, usize, Bound<'py, PyBytes>)> {
+        let run = || self.lock()?.apply(entries, start, shop_id).map_err(to_py);
+        let applied = py.detach(run)?;
+        let missing = PyBytes::new(py, &applied.missing);
+        Ok((applied.count, applied.end, missing))
     }
 
     fn redecide<'py>(&self, py: Python<'py>, entry: &[u8]) -> PyResult<Decided<'py>> {
@@ -119,8 +141,9 @@ impl Engine {
         Ok(decided(py, &answer, &made))
     }
 
-    fn shop_ids(&self) -> PyResult<Vec<String>> {
-        Ok(self.lock()?.shop_ids())
+    #[pyo3(signature = (*, deleted = false))]
+    fn shop_ids(&self, deleted: bool) -> PyResult<Vec<String>> {
+        Ok(self.lock()?.shop_ids(deleted))
     }
 
     fn sessions(&self) -> PyResult<Vec<(String, String)>> {
@@ -137,7 +160,7 @@ impl Engine {
     }
 
     fn state_hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let hash = py.detach(|| self.lock().map(|engine| engine.state_hash()))?;
+        let hash = py.detach(|| self.lock()?.state_hash().map_err(to_py))?;
         Ok(PyBytes::new(py, &hash))
     }
 
@@ -146,13 +169,59 @@ impl Engine {
         if self.partitions != other.partitions {
             return Err(PyValueError::new_err("the engines differ in partitions"));
         }
-        let Ok(partition) = u32::try_from(partition) else {
+        let Some(partition) = u32::try_from(partition)
+            .ok()
+            .filter(|p| *p < self.partitions)
+        else {
             return Ok(());
         };
         // One lock at a time, so that two engines may take from each other.
         let shops = other.lock()?.remove_partition(partition);
         self.lock()?.put_partition(partition, shops);
         Ok(())
+    }
+
+    fn load_manifest(&self, py: Python<'_>, manifest: &[u8]) -> PyResult<u32> {
+        py.detach(|| self.lock()?.load_manifest(manifest).map_err(to_py))
+    }
+
+    fn install(&self, py: Python<'_>, manifest: &[u8]) -> PyResult<()> {
+        py.detach(|| self.lock()?.install(manifest).map_err(to_py))
+    }
+
+    fn rotate(&self, partition: u32) -> PyResult<()> {
+        self.lock()?.rotate(partition);
+        Ok(())
+    }
+
+    fn put_chunk(&self, chunk_id: &[u8], content: &[u8]) -> PyResult<()> {
+        self.lock()?.put_chunk(chunk_id, content).map_err(to_py)
+    }
+
+    fn touched(&self) -> PyResult<Vec<String>> {
+        Ok(self.lock()?.touched())
+    }
+
+    fn flush<'py>(&self, py: Python<'py>, shop_id: &str) -> PyResult<Flushed<'py>> {
+        let flushed = py.detach(|| self.lock()?.flush(shop_id).map_err(to_py))?;
+        Ok((
+            PyBytes::new(py, &flushed.shop),
+            PyBytes::new(py, &flushed.head),
+            contents(py, &flushed.chunks),
+        ))
+    }
+
+    fn missing_of<'py>(&self, py: Python<'py>, shop_id: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let missing = self.lock()?.missing_of(shop_id).map_err(to_py)?;
+        Ok(PyBytes::new(py, &missing))
+    }
+
+    fn memory(&self) -> PyResult<usize> {
+        Ok(self.lock()?.memory())
+    }
+
+    fn shrink(&self, py: Python<'_>, limit: usize) -> PyResult<()> {
+        py.detach(|| self.lock().map(|mut engine| engine.shrink(limit)))
     }
 }
 
@@ -170,11 +239,43 @@ fn entries<'py>(py: Python<'py>, logged: &[PartitionEntries]) -> Entries<'py> {
     logged.iter().map(entry).collect()
 }
 
+fn contents<'py>(py: Python<'py>, chunks: &[Vec<u8>]) -> Vec<Bound<'py, PyBytes>> {
+    let content = |chunk: &Vec<u8>| PyBytes::new(py, chunk);
+    chunks.iter().map(content).collect()
+}
+
 fn to_py(error: Error) -> PyErr {
     match error {
         Error::Value(what) => PyValueError::new_err(what),
         Error::UnknownShop(shop_id) => PyKeyError::new_err(shop_id),
     }
+}
+
+#[pyfunction]
+fn merge_chunks<'py>(
+    py: Python<'py>,
+    sources: Vec<Vec<Bound<'py, PyBytes>>>,
+    first: &[u8],
+    end: &[u8],
+    now_ms: i64,
+    contact_lifetime_ms: i64,
+    contacts_since_ms: i64,
+) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let sources: Vec<Vec<&[u8]>> = sources
+        .iter()
+        .map(|chunks| chunks.iter().map(|chunk| chunk.as_bytes()).collect())
+        .collect();
+    let merged = py.detach(|| {
+        fenliu_engine::merge_chunks(
+            &sources,
+            first,
+            end,
+            now_ms,
+            contact_lifetime_ms,
+            contacts_since_ms,
+        )
+    });
+    Ok(contents(py, &merged.map_err(to_py)?))
 }
 
 #[pyfunction]
@@ -195,5 +296,5 @@ mod _core {
     #[pymodule_export]
     const RULES_VERSION: u32 = fenliu_engine::RULES_VERSION;
     #[pymodule_export]
-    use super::{Engine, partition_of};
+    use super::{Engine, merge_chunks, partition_of};
 }

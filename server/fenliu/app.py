@@ -8,10 +8,11 @@ import signal
 import sys
 
 from fenliu.config import ServerConfig
-from fenliu.dispatch import Dispatcher, TraceClock, WallClock
+from fenliu.dispatch import Dispatcher, Keeping, TraceClock, WallClock
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
+from fenliu.insight.explain import Explainer
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.reports.supervisor import Supervisor
 from fenliu.insight.watch import AssignmentWatch
@@ -20,6 +21,8 @@ from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
 
 log = logging.getLogger(__name__)
+
+DAY_MS = 86_400_000
 
 
 class App:
@@ -37,6 +40,7 @@ class App:
         self._sessions: Sessions | None = None
         self._watch: AssignmentWatch | None = None
         self._audit: AuditLog | None = None
+        self._explainer: Explainer | None = None
         self._reports: Reports | None = None
         self._supervisor: Supervisor | None = None
         self._rpc: RpcServer | None = None
@@ -49,11 +53,21 @@ class App:
             config.data_dir, partitions=config.partitions, durability=config.durability
         )
         clock = TraceClock() if config.clock == "trace" else WallClock()
-        self._dispatcher = dispatcher = Dispatcher(self.core, journal, clock)
+        self._dispatcher = dispatcher = Dispatcher(
+            self.core,
+            journal,
+            clock,
+            keeping=Keeping(
+                snapshot_after=config.snapshot_after,
+                state_bytes=config.state_bytes,
+                retention_ms=config.retention_days * DAY_MS or None,
+            ),
+        )
         dispatcher.on_health_change = self._health_changed
         self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
         dispatcher.on_durable = self._watch.grown
-        self._audit = AuditLog(journal)
+        self._audit = AuditLog(journal, self.core)
+        self._explainer = Explainer(journal, self.core)
         self._supervisor = Supervisor(config.data_dir)
         self._reports = Reports(config.data_dir, journal, journal.data_id, self._supervisor.hurry)
         await dispatcher.start()
@@ -69,6 +83,7 @@ class App:
             self._sessions,
             self._watch,
             self._audit,
+            self._explainer,
             self._reports,
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
@@ -92,6 +107,8 @@ class App:
             await asyncio.to_thread(self._watch.close)
         if self._audit is not None:
             await asyncio.to_thread(self._audit.close)
+        if self._explainer is not None:
+            await asyncio.to_thread(self._explainer.close)
         if self._supervisor is not None:
             await self._supervisor.close()
         if self._reports is not None:

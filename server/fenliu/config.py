@@ -16,6 +16,10 @@ Durability = Literal["full", "relaxed"]
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
 DEFAULT_DATA = Path("fenliu-data")
+MEBIBYTE = 2**20
+PROCESS_BYTES = 160 * MEBIBYTE
+"""What a server takes besides its state: the interpreter, gRPC, SQLite."""
+LEAST_MEMORY = 256 * MEBIBYTE
 
 
 class ConfigError(ValueError):
@@ -46,9 +50,20 @@ class ServerConfig:
     """Milliseconds without reading until the stream of somebody who watches is ended."""
     partitions: int = 64
     """Number of partitions of a new data directory; an existing one keeps its own."""
+    memory_limit: int = 0
+    """Bytes of resident memory to stay below, as far as state can be on disk instead; 0: none."""
+    snapshot_after: int = 16 * MEBIBYTE
+    """Bytes of log that a restart may have to read; behind more, snapshots are made."""
+    retention_days: int = 90
+    """Days for which records are kept, with what explanations and reports need; 0: for ever."""
     grace_ms: int = 5_000
     """Milliseconds given to running calls when the server stops."""
     data_dir: Path = field(init=False)
+
+    @property
+    def state_bytes(self) -> int | None:
+        """What of `memory_limit` is for the state; None: there is no limit."""
+        return self.memory_limit - PROCESS_BYTES if self.memory_limit else None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", self.data or DEFAULT_DATA)
@@ -71,6 +86,12 @@ class ServerConfig:
             raise ConfigError("heartbeat_ms: must be at least 1 and shorter than lease_ms")
         if self.slow_reader_ms < 1:
             raise ConfigError("slow_reader_ms: must be at least 1")
+        if self.memory_limit and self.memory_limit < LEAST_MEMORY:
+            raise ConfigError("memory_limit: must be 0 or at least 256 MiB")
+        if self.snapshot_after < 0:
+            raise ConfigError("snapshot_after: must not be negative")
+        if self.retention_days < 0:
+            raise ConfigError("retention_days: must not be negative")
         if self.grace_ms < 0:
             raise ConfigError("grace_ms: must not be negative")
         if self.clock == "trace" and not is_loopback(host):

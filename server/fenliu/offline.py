@@ -11,13 +11,12 @@ from pathlib import Path
 
 from google.rpc import status_pb2
 
-from fenliu import dispatch
+from fenliu import dispatch, recovery
 from fenliu.config import CoreChoice
-from fenliu.dispatch import Checked, replay
+from fenliu.dispatch import Checked
 from fenliu.engine import CommandKind, load_core
-from fenliu.journal import CorruptRecord, JournalError, NewerVersion, StorageError
+from fenliu.journal import CorruptRecord, JournalError, NewerVersion, SqliteReader, StorageError
 from fenliu.journal import backup as backups
-from fenliu.journal.sqlite import SqliteReader
 from fenliu.v1 import shop_pb2
 
 
@@ -26,8 +25,10 @@ def state_hash(data: Path, core: CoreChoice) -> tuple[str, int]:
 
     Only reads: a server may be running on the directory. Raises JournalError, CoreError.
     """
-    engine, _ = replay(SqliteReader(data), load_core(core if core != "auto" else None))
-    return engine.state_hash().hex(), len(engine.shop_ids())
+    digest, shops = recovery.state_hash(
+        SqliteReader(data), load_core(core if core != "auto" else None)
+    )
+    return digest.hex(), shops
 
 
 def back_up(data: Path, target: Path, *, force: bool) -> tuple[int, int]:

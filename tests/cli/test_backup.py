@@ -244,9 +244,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str | None, str, str]] = {
         "restore the newest backup that is whole",
     ),
     "a newer schema": (
-        lambda data: execute(data, "UPDATE meta SET value = 2 WHERE key = 'schema_version'"),
+        lambda data: execute(data, "UPDATE meta SET value = 3 WHERE key = 'schema_version'"),
         "",
-        "written by a newer version (schema 2; this one knows 1)",
+        "written by a newer version (schema 3; this one knows 2)",
         "use the version that wrote it",
     ),
     "a lost key": (

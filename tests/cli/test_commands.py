@@ -88,14 +88,16 @@ def test_a_core_that_cannot_be_is_one_line():
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["serve", "apply", "route", "replay", "backup", "restore", "check", "state-hash", "demo"],
-)
-def test_every_option_names_its_environment_variable(command: str):
-    options = [one for one in main.commands[command].params if isinstance(one, click.Option)]
-    text = " ".join(said(run(command, "--help")).split())
-    assert text.count("env var: FENLIU_") == len(options) > 1
+SHOP_COMMANDS = main.commands["shop"].commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", sorted({*main.commands, *SHOP_COMMANDS} - {"shop"}))
+def test_every_option_names_its_environment_variable(name: str):
+    path = [name] if name in main.commands else ["shop", name]
+    command = main.commands.get(name) or SHOP_COMMANDS[name]
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    text = " ".join(said(run(*path, "--help")).split())
+    assert text.count("env var: FENLIU_") == len(options) > 0
 
 
 def test_apply_says_what_changed_and_again_that_nothing_did(wall: str, tmp_path: Path):

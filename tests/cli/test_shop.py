@@ -193,6 +193,12 @@ def test_lint_names_findings_and_ends_with_1(target: str, file: Path):
     assert finding["rule"] == "LINT_RULE_UNSTAFFED_GROUP"
 
 
+def test_lint_of_a_file_needs_no_server(file: Path):
+    assert said(run("shop", "lint", "--file", file, "--target", "127.0.0.1:1")) == (
+        "demo: nothing found\n"
+    )
+
+
 def test_an_unknown_shop_is_one_line(target: str):
     for command in (("show", "no"), ("history", "no"), ("undo", "no", "1"), ("lint", "no")):
         result = run("shop", *command, "--target", target)

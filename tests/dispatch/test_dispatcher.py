@@ -20,6 +20,7 @@ from dispatch.world import (
     routes,
     staffed,
     trace_dispatcher,
+    until,
     update_presence,
 )
 from fenliu.dispatch import (
@@ -46,12 +47,6 @@ def start(work):
 async def turns(count: int = 20) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of other threads, too
-            await asyncio.sleep(0.005)
 
 
 def test_the_two_shops_lie_apart():
@@ -429,11 +424,11 @@ class FailingEngine:
             raise Panic("after the state has changed")
         return decided
 
-    def apply(self, entries):
+    def apply(self, entries, start=0, shop_id=""):
         if self._core.failing_replays:
             self._core.failing_replays -= 1
             raise Panic("while the log is read back")
-        return self._engine.apply(entries)
+        return self._engine.apply(entries, start, shop_id)
 
 
 async def test_an_engine_failure_fails_that_call_and_leaves_no_trace(core, journal):

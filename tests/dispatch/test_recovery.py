@@ -15,7 +15,6 @@ from dispatch.world import (
     trace_dispatcher,
     update_presence,
 )
-from fenliu.dispatch import replay, verify
 from fenliu.engine import CommandKind, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import (
@@ -26,6 +25,7 @@ from fenliu.journal import (
     SqliteReader,
     pack,
 )
+from fenliu.recovery import replay, verify
 
 OURS = partition_of(SHOP, PARTITIONS)
 

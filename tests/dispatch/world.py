@@ -1,14 +1,16 @@
 """What the dispatch tests work with: requests, and the real journal with a hand on its writes."""
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from fenliu.dispatch import Dispatcher, TraceClock, replay
+from fenliu.dispatch import Dispatcher, TraceClock
 from fenliu.engine import CommandKind, QueryKind
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import Append, Conflict, SqliteJournal, StorageError
+from fenliu.recovery import state_hash
 from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 
 NOW = 1_700_000_000_000
@@ -133,6 +135,9 @@ class HandledJournal:
     def read(self, partition, from_seq=1):
         return self.stored.read(partition, from_seq)
 
+    def __getattr__(self, name: str):
+        return getattr(self.stored, name)
+
     def close(self) -> None:
         self.release()
         self._hand.shutdown()
@@ -141,8 +146,14 @@ class HandledJournal:
 
 def logged_hash(journal, core) -> bytes:
     """The state that the log gives."""
-    return replay(journal, core)[0].state_hash()
+    return state_hash(journal, core)[0]
 
 
 def trace_dispatcher(core, journal, **options) -> Dispatcher:
     return Dispatcher(core, journal, TraceClock(), **options)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - of other threads, too
+            await asyncio.sleep(0.005)

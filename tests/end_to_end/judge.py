@@ -5,7 +5,7 @@ from __future__ import annotations
 from end_to_end.days import Log, core_named, shop_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2
-from model.lockstep import compare_snapshot
+from model.compare import compare_snapshot
 from model.naive import NaiveModel
 from model.wire import plain_facts
 

@@ -13,11 +13,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment without what would set Fenliu's options from outside."""
+    """This process's environment without what would set Fenliu's options from outside; its language stays."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("FENLIU_") and name not in ("ONCE", "COLUMNS")
+        if name == "FENLIU_LANG"
+        or (not name.startswith("FENLIU_") and name not in ("ONCE", "COLUMNS"))
     }
     return kept | settings
 

@@ -24,7 +24,7 @@ import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import Message
 
-from end_to_end.processes import PROJECT, Serving, environment, free_address
+from end_to_end.processes import PROJECT, Serving, environment, fenliu, free_address
 from fenliu.cli import main
 from fenliu.config import DEFAULT_LISTEN
 from fenliu.v1 import dispatch_pb2, presence_pb2, types_pb2
@@ -145,6 +145,7 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", ".venv/bin/fenliu serve"),
         ("README.md", "grpcurl -plaintext"),
         ("README.md", "grpcurl -plaintext"),
+        ("managers.md", "fenliu shop"),
         ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu backup"),
         ("operators.md", "fenliu check"),
@@ -158,6 +159,8 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", "python"),
         ("README.md", ""),
         ("formats.md", "sql"),
+        ("insight.md", "console"),  # tests/cli/test_explain.py runs them
+        ("gateway.md", "python"),
         ("kpis.md", "sql"),
     }
 
@@ -186,6 +189,18 @@ def test_the_readmes_first_call_works_as_written(desk: Path):
         again = grpcurl(request, address)
         assert isinstance(again, dispatch_pb2.RouteResponse)
         assert (again.outcome, again.agent_id) == (types_pb2.OUTCOME_AGENT, "xiaowang")
+
+
+def test_the_gateways_first_program_works_as_written(tmp_path: Path):
+    (program,) = (b for b in blocks(PROJECT / "docs" / "gateway.md") if b.language == "python")
+    with Serving("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data") as server:
+        fenliu("apply", PROJECT / "demo" / "shop.yaml", "--target", server.address)
+        done = subprocess.run(
+            [sys.executable, "-c", program.text.replace(DEFAULT_LISTEN, server.address)],
+            env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["xiaowang", "1000"]
 
 
 def test_the_operators_commands_work_as_written(desk: Path):
@@ -221,6 +236,20 @@ def test_the_operators_commands_work_as_written(desk: Path):
         assert re.search(r"tea\s+KO\s+2\s", printed)
 
 
+def test_the_managers_commands_work_as_written(desk: Path):
+    (block,) = blocks(PROJECT / "docs" / "managers.md")
+    address = free_address()
+    data = str(desk / "data")
+    with Serving("serve", "--listen", address, "--data", data) as server:
+        with pasted("fenliu apply demo/shop.yaml", desk, address):
+            pass
+        with pasted(block.text, desk, address) as printed:
+            assert "demo: nothing found" in printed
+            assert printed.count("demo: unchanged") == 2
+            assert "(operator)  created" in printed
+        assert server.terminate() == 0
+
+
 def test_every_make_target_named_is_in_the_makefile():
     targets = set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M))
     code = [text for page in PAGES for text in re.findall(r"`([^`\n]+)`", page.read_text())]
@@ -230,7 +259,9 @@ def test_every_make_target_named_is_in_the_makefile():
 
 
 def test_every_option_named_is_one_of_the_commands():
-    commands = [main, *main.commands.values()]
+    shop = main.commands["shop"]
+    assert isinstance(shop, click.Group)
+    commands = [main, *main.commands.values(), *shop.commands.values()]
     known = {name for command in commands for option in command.params for name in option.opts} | {
         "--help"
     }

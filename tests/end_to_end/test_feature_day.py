@@ -13,7 +13,7 @@ from end_to_end.judge import judge
 from end_to_end.processes import Serving, fenliu
 from fenliu.client import FenliuClient
 from fenliu.engine.v1 import engine_pb2
-from fenliu.journal.sqlite import SqliteReader
+from fenliu.journal import SqliteReader
 from fenliu.traffic.day import DAY_MS, HOUR_MS, MINUTE_MS, example_shops, sale_day
 from fenliu.traffic.player import PlayReport, play
 from fenliu.v1 import operator_pb2, shop_pb2, types_pb2

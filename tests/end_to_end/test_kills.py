@@ -22,8 +22,8 @@ from end_to_end.days import (
     shop_of,
 )
 from end_to_end.processes import fenliu
-from fenliu.dispatch import verify
 from fenliu.journal import SqliteReader
+from fenliu.recovery import verify
 from model.cores import CORES
 
 pytestmark = pytest.mark.slow

@@ -54,10 +54,10 @@ def test_one_bad_element_fails_alone(desk: Desk) -> None:
         route("o", dedicated_agent_id="nobody"),
         route("p"),
     ]
-    code, data, total, batch_id, entries = desk.engine.decide_batch(
+    code, data, total, batch_id, entries, decided = desk.engine.decide_batch(
         ROUTE, batch_bytes(items, 9), T0
     )
-    assert (code, total, batch_id) == (0, 7, 9)
+    assert (code, total, batch_id, decided) == (0, 7, 9, 7)
     got = results(data)
     assert [r.WhichOneof("result") for r in got] == ["response", *["status"] * 5, "response"]
     assert [refusal_of(r.status) for r in got[1:6]] == [
@@ -79,7 +79,7 @@ def test_elements_are_decided_in_order_each_as_a_command_of_its_own(desk: Desk) 
     one_by_one.set_presence("a", ONLINE)
     requests = [("m", "r1"), ("n", ""), ("m", "r1"), ("m", "")]
     items = [route(b, request_id=r) for b, r in requests]
-    _, data, _, _, [(_, _, logged)] = desk.engine.decide_batch(ROUTE, batch_bytes(items), T0)
+    _, data, _, _, [(_, _, logged)], _ = desk.engine.decide_batch(ROUTE, batch_bytes(items), T0)
     singles = [one_by_one.route(b, request_id=r) for b, r in requests]
     assert [r.response for r in results(data)] == [s.ok for s in singles]
     assert logged == b"".join(s.entry for s in singles)
@@ -95,12 +95,13 @@ def test_slices_concatenate_to_the_whole(desk: Desk) -> None:
     for twin.shop in ("t", "s"):
         twin.apply(**document(["a", "b"]))
         twin.set_presence("a", ONLINE)
-    _, whole, _, _, logged = twin.engine.decide_batch(ROUTE, data, T0)
+    _, whole, _, _, logged, _ = twin.engine.decide_batch(ROUTE, data, T0)
     sliced, parts = b"", {}
     for first in range(0, 11, 3):
-        code, part, total, batch_id, entries = desk.engine.decide_batch(ROUTE, data, T0, first, 3)
+        answer = desk.engine.decide_batch(ROUTE, data, T0, first, 3)
+        code, part, total, batch_id, entries, decided = answer
         assert (code, total, batch_id) == (0, 11, 3)
-        assert len(results(part)) == min(3, 11 - first)
+        assert len(results(part)) == decided == min(3, 11 - first)
         sliced += part
         for partition, count, entry in entries:
             n, all_of = parts.get(partition, (0, b""))
@@ -113,10 +114,10 @@ def test_slices_concatenate_to_the_whole(desk: Desk) -> None:
 def test_a_slice_beyond_the_end_is_empty(desk: Desk) -> None:
     before = desk.engine.state_hash()
     data = batch_bytes([route("m")])
-    assert desk.engine.decide_batch(ROUTE, data, T0, 1, 5) == (0, b"", 1, 0, [])
-    assert desk.engine.decide_batch(ROUTE, data, T0, 9, 5) == (0, b"", 1, 0, [])
-    assert desk.engine.decide_batch(ROUTE, data, T0, 0, 0) == (0, b"", 1, 0, [])
-    assert desk.engine.decide_batch(ROUTE, b"", T0) == (0, b"", 0, 0, [])
+    assert desk.engine.decide_batch(ROUTE, data, T0, 1, 5) == (0, b"", 1, 0, [], 0)
+    assert desk.engine.decide_batch(ROUTE, data, T0, 9, 5) == (0, b"", 1, 0, [], 0)
+    assert desk.engine.decide_batch(ROUTE, data, T0, 0, 0) == (0, b"", 1, 0, [], 0)
+    assert desk.engine.decide_batch(ROUTE, b"", T0) == (0, b"", 0, 0, [], 0)
     assert desk.engine.state_hash() == before
 
 
@@ -125,7 +126,7 @@ def test_entries_come_by_ascending_partition(desk: Desk) -> None:
     for desk.shop in shops:
         desk.apply(**document(["a"]))
     items = [route("m", shop) for shop in [*shops, *shops]]
-    _, _, _, _, entries = desk.engine.decide_batch(ROUTE, batch_bytes(items), T0)
+    _, _, _, _, entries, _ = desk.engine.decide_batch(ROUTE, batch_bytes(items), T0)
     partitions = [p for p, _, _ in entries]
     assert partitions == sorted(set(partitions))
     assert len(partitions) > 3
@@ -144,7 +145,7 @@ def test_message_batches_are_decided_the_same_way(desk: Desk) -> None:
         ).SerializeToString()
     ]
     items += [items[0], b"\x0f"]
-    code, data, total, _, [(_, count, _)] = desk.engine.decide_batch(
+    code, data, total, _, [(_, count, _)], _ = desk.engine.decide_batch(
         MESSAGE, batch_bytes(items), T0
     )
     assert (code, total, count) == (0, 3, 1)
@@ -158,7 +159,7 @@ def test_message_batches_are_decided_the_same_way(desk: Desk) -> None:
 def test_an_uneventful_result_is_there_all_the_same(desk: Desk) -> None:
     event = dispatch_pb2.MessageEvent(shop_id="s", buyer_id="m", sender=BUYER)
     items = [event.SerializeToString()] * 3
-    _, data, _, _, _ = desk.engine.decide_batch(MESSAGE, batch_bytes(items), T0)
+    _, data, _, _, _, _ = desk.engine.decide_batch(MESSAGE, batch_bytes(items), T0)
     assert data == b"\x0a\x00" * 3
 
 
@@ -174,8 +175,8 @@ def test_the_whole_batch_has_limits(desk: Desk, kind: int, field: str, full_name
     before = desk.engine.state_hash()
 
     def refused(data: bytes) -> tuple[int, str, str, str]:
-        code, reply, total, batch_id, entries = desk.engine.decide_batch(kind, data, T0)
-        assert (total, batch_id, entries) == (0, 0, [])
+        code, reply, total, batch_id, entries, decided = desk.engine.decide_batch(kind, data, T0)
+        assert (total, batch_id, entries, decided) == (0, 0, [], 0)
         refusal = refusal_of(status_pb2.Status.FromString(reply))
         assert reply == status_bytes(refusal)
         assert refusal[0] == code
@@ -191,21 +192,21 @@ def test_the_whole_batch_has_limits(desk: Desk, kind: int, field: str, full_name
     assert refused(b"\x12\x00") == no_such  # batch_id is no bytes
     assert refused(b"\x0a\x00" * 4097) == too_many
     assert refused(b"\x0a\x00" * 4097 + b"\x0f") == no_such
-    code, _, total, _, _ = desk.engine.decide_batch(kind, b"\x0a\x00" * 4096, T0)
+    code, _, total, _, _, _ = desk.engine.decide_batch(kind, b"\x0a\x00" * 4096, T0)
     assert (code, total) == (0, 4096)
     assert desk.engine.state_hash() == before
 
 
 def test_unknown_fields_of_a_batch_are_skipped_and_the_last_batch_id_counts(desk: Desk) -> None:
     data = b"\x1a\x02hi" + batch_bytes([route("m")], 5) + b"\x20\x01" + b"\x10\x06"
-    code, _, total, batch_id, _ = desk.engine.decide_batch(ROUTE, data, T0)
+    code, _, total, batch_id, _, _ = desk.engine.decide_batch(ROUTE, data, T0)
     assert (code, total, batch_id) == (0, 1, 6)
 
 
 def test_a_batch_applies_what_is_due_once(desk: Desk) -> None:
     desk.route("m")
     items = [route("n"), route("o")]
-    _, _, _, _, [(_, count, data)] = desk.engine.decide_batch(
+    _, _, _, _, [(_, count, data)], _ = desk.engine.decide_batch(
         ROUTE, batch_bytes(items), T0 + 30 * MINUTE
     )
     assert count == 2

@@ -6,9 +6,10 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
+
+from model.recording import Player
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "tests" / "golden").glob("*.json"))
@@ -25,37 +26,6 @@ def recorder() -> ModuleType:
     return module
 
 
-def listed(entries: list[tuple[int, int, bytes]]) -> list[list[Any]]:
-    return [[partition, count, data.hex()] for partition, count, data in entries]
-
-
-def replay(engine: Any, step: dict[str, Any]) -> dict[str, Any]:
-    """Makes the call of a step; returns its outputs under the names of the file."""
-    if step["call"] == "decide":
-        body = bytes.fromhex(step["request"])
-        code, reply, partition, entry = engine.decide(
-            step["kind"], body, step["now_ms"], step["actor"]
-        )
-        return {"code": code, "reply": reply.hex(), "partition": partition, "entry": entry.hex()}
-    if step["call"] == "decide_batch":
-        body = bytes.fromhex(step["batch"])
-        code, results, total, batch_id, entries = engine.decide_batch(
-            step["kind"], body, step["now_ms"], step["first"], step["count"]
-        )
-        return {
-            "code": code,
-            "results": results.hex(),
-            "total": total,
-            "batch_id": batch_id,
-            "entries": listed(entries),
-        }
-    if step["call"] == "tick":
-        return {"entries": listed(engine.tick(step["now_ms"]))}
-    assert step["call"] == "query"
-    code, reply, partition = engine.query(step["kind"], bytes.fromhex(step["request"]))
-    return {"code": code, "reply": reply.hex(), "partition": partition}
-
-
 def test_there_are_vectors_for_every_topic() -> None:
     assert {f.stem for f in FILES} == set(recorder().TOPICS)
     assert all(f.stat().st_size < 300_000 for f in FILES)
@@ -64,12 +34,14 @@ def test_there_are_vectors_for_every_topic() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_a_core_gives_the_recorded_bytes(core: ModuleType, file: Path) -> None:
     vector = json.loads(file.read_text(encoding="utf-8"))
-    engine = core.Engine(vector["partitions"])
+    player = Player(core, vector)
     for number, step in enumerate(vector["steps"]):
-        got = replay(engine, step)
+        got = player.play(step)
         assert {**step, **got} == step, f"step {number} of {file.name}"
+    engine = player.engine(vector["main"])
     assert engine.next_due() == vector["next_due"]
-    snapshots = {i: engine.snapshot(i).hex() for i in engine.shop_ids()}
+    assert engine.shop_ids() == vector["shop_ids"]
+    snapshots = {i: engine.snapshot(i).hex() for i in engine.shop_ids(deleted=True)}
     assert snapshots == vector["snapshots"]
     assert list(snapshots) == list(vector["snapshots"])
     assert engine.state_hash().hex() == vector["state_hash"]

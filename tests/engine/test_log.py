@@ -68,7 +68,8 @@ def busy_day(core: ModuleType, shop: str = "s") -> Desk:
 def test_applying_the_log_gives_the_same_state(core: ModuleType) -> None:
     desk = busy_day(core)
     follower = core.Engine(desk.partitions)
-    assert follower.apply(b"".join(desk.log)) == len(desk.log)
+    entries = b"".join(desk.log)
+    assert follower.apply(entries) == (len(desk.log), len(entries), b"")
     assert follower.snapshot("s") == desk.engine.snapshot("s")
     assert follower.state_hash() == desk.engine.state_hash()
     assert follower.next_due() == desk.engine.next_due()
@@ -149,6 +150,23 @@ def test_a_snapshot_lists_what_exists_at_the_last_entrys_time(core: ModuleType) 
     assert (len(desk.state.requests), len(desk.state.events)) == (0, 0)
 
 
+def test_entries_are_applied_from_where_one_says_and_of_the_shop_one_names(
+    core: ModuleType,
+) -> None:
+    desk, other = busy_day(core), busy_day(core, "t")
+    both = [entry for pair in zip(desk.log, other.log, strict=True) for entry in pair]
+    entries, start = b"".join(both), len(both[0]) + len(both[1])
+    follower = core.Engine(desk.partitions)
+    assert follower.apply(entries[:start]) == (2, start, b"")
+    assert follower.apply(entries, start) == (len(both) - 2, len(entries), b"")
+    assert follower.snapshot("s") == desk.engine.snapshot("s")
+    assert follower.snapshot("t") == other.engine.snapshot("t")
+    one = core.Engine(desk.partitions)
+    assert one.apply(entries, 0, "t") == (len(both), len(entries), b"")
+    assert one.shop_ids() == ["t"]
+    assert one.snapshot("t") == other.engine.snapshot("t")
+
+
 def test_bad_bytes_are_no_snapshot_and_no_entries(core: ModuleType) -> None:
     desk = busy_day(core)
     before = desk.engine.state_hash()
@@ -175,7 +193,7 @@ def test_entries_before_a_bad_one_are_applied(core: ModuleType) -> None:
 
 def test_applying_nothing_is_nothing(core: ModuleType) -> None:
     engine = core.Engine(16)
-    assert engine.apply(b"") == 0
+    assert engine.apply(b"") == (0, 0, b"")
     assert engine.shop_ids() == []
 
 

@@ -481,11 +481,13 @@ def test_a_new_idle_close_holds_for_open_conversations(desk: Desk) -> None:
     assert desk.engine.next_due() == T0 + HOUR
 
 
-def test_a_shorter_idle_close_may_be_due_already_and_is_stamped_in_the_past(desk: Desk) -> None:
+def test_a_shorter_idle_close_may_be_due_already_and_happens_no_earlier_than_the_change(
+    desk: Desk,
+) -> None:
     desk.apply(T0 + 10 * MINUTE, **document(["a"], idle_close_ms=MINUTE))
     assert desk.engine.next_due() == T0 + MINUTE
-    result = desk.tick_shop(T0 + 10 * MINUTE)
-    assert result.facts[0][1]["at_ms"] == T0 + MINUTE
+    result = desk.tick_shop(T0 + 20 * MINUTE)
+    assert result.facts[0][1]["at_ms"] == T0 + 10 * MINUTE
 
 
 def test_the_change_that_lengthens_idle_close_comes_too_late_for_what_is_due(desk: Desk) -> None:

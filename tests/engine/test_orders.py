@@ -66,7 +66,7 @@ def test_orders_come_in_batches(desk: Desk) -> None:
     good = request("order", shop_id="s", buyer_id="m", order_id="o", type=CREATED, event_id="e")
     bad = request("order", shop_id="s", buyer_id="m", order_id="", type=CREATED)
     items = [good.SerializeToString(), bad.SerializeToString(), good.SerializeToString(), b"\x0f"]
-    code, data, total, _, entries = desk.engine.decide_batch(15, batch_bytes(items), T0)
+    code, data, total, _, entries, _ = desk.engine.decide_batch(15, batch_bytes(items), T0)
     assert (code, total) == (0, 4)
     results = _results(data)
     assert [(r.duplicate, r.status.code) for r in results] == [

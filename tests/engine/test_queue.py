@@ -314,7 +314,7 @@ def test_cancelling_takes_a_buyer_out(desk: Desk) -> None:
     desk.route("m1")
     result = desk.cancel("m1", request_id="r")
     assert result.ok.was_waiting
-    assert result.facts == [("waiting_cancelled", {})]
+    assert result.facts == [("waiting_cancelled", {"buyer_id": ""})]
     assert queued(desk) == []
     assert desk.cancel("m1").ok.was_waiting is False
     assert desk.cancel("m1").entry == b""

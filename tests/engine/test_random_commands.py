@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fenliu.v1 import dispatch_pb2, shop_pb2
+from fenliu.v1 import dispatch_pb2
 from model import commands
 from model.cores import both_cores
 from model.wire import COMMANDS, T0
@@ -21,11 +21,11 @@ def test_the_cores_agree_over_a_hundred_thousand_random_commands(seed: int) -> N
     cores = both_cores()
     engines: list[Any] = [core.Engine(4) for core in cores]
     rng, now, issued = Random(seed), T0, 0
-    accepted = logged = 0
+    accepted = logged = deleted = 0
+    missing = list(commands.SHOPS[:2])
     for number in range(COMMANDS_DECIDED):
-        if number < 2:
-            shop = commands.document(rng, commands.SHOPS[number])
-            name, message, actor = "apply_shop", shop_pb2.ApplyShopRequest(shop=shop), ""
+        if missing and (number < 2 or rng.randrange(3) == 0):
+            name, message, actor = "apply_shop", commands.made_again(rng, missing.pop()), ""
         else:
             name, message, actor = commands.any_command(rng, issued, [], now)
         now += rng.choice(commands.JUMPS[:15]) if rng.randrange(200) else rng.choice(commands.JUMPS)
@@ -35,6 +35,9 @@ def test_the_cores_agree_over_a_hundred_thousand_random_commands(seed: int) -> N
         code, reply, _, entry = answers[0]
         accepted += code == 0
         logged += entry != b""
+        if name == "delete_shop" and code == 0:
+            deleted += 1
+            missing.append(message.shop_id)
         if name == "route" and code == 0:
             answer = dispatch_pb2.RouteResponse.FromString(reply)
             issued = int(answer.conversation_id[1:] or issued)
@@ -44,4 +47,5 @@ def test_the_cores_agree_over_a_hundred_thousand_random_commands(seed: int) -> N
     assert engines[0].state_hash() == engines[1].state_hash()
     # Most of them did something: the walk is not a walk of refusals.
     assert accepted > COMMANDS_DECIDED // 2
-    assert logged > COMMANDS_DECIDED // 2
+    assert logged > COMMANDS_DECIDED * 2 // 5
+    assert deleted > 10

@@ -293,6 +293,31 @@ def test_a_longer_window_brings_no_contact_back(desk: Desk) -> None:
     assert said(desk.route("m", T0 + 1001))[1] == "WEIGHTED"
 
 
+def test_a_change_of_the_windows_says_since_when_contacts_count(desk: Desk) -> None:
+    after_contact(desk, sticky_window_ms=1000, sticky_suspended_window_ms=500)
+    assert desk.state.contacts_since_ms == 0
+    weights = {"a": 0, "b": 5}
+    desk.apply(T0 + 100, **document(weights))
+    assert desk.state.contacts_since_ms == T0 + 100 - 1000
+    # Only a change of the two windows says so, and it never goes back.
+    desk.apply(T0 + 200, **document({"a": 1, "b": 5}))
+    assert desk.state.contacts_since_ms == T0 + 100 - 1000
+    desk.apply(T0 + 300, **document(weights, sticky_window_ms=DAY))
+    assert desk.state.contacts_since_ms == T0 + 100 - 1000
+    desk.apply(T0 + 400, **document(weights, sticky_window_ms=0, sticky_suspended_window_ms=0))
+    desk.apply(T0 + 500, **document(weights))
+    assert desk.state.contacts_since_ms == T0 + 500
+
+
+def test_a_contact_on_the_edge_of_the_old_window_stays(desk: Desk) -> None:
+    """The old window and the new beginning both include their limit."""
+    after_contact(desk, sticky_window_ms=1000, sticky_suspended_window_ms=500)
+    weights = {"a": 0, "b": 5}
+    desk.apply(T0 + 1000, **document(weights, sticky_window_ms=DAY, sticky_suspended_window_ms=0))
+    assert desk.state.contacts_since_ms == T0
+    assert [c.consulted_at_ms for c in desk.state.contacts] == [T0]
+
+
 def test_a_contact_that_still_exists_profits_from_a_longer_window(desk: Desk) -> None:
     after_contact(desk, sticky_window_ms=1000, sticky_suspended_window_ms=0)
     weights = {"a": 0, "b": 5}

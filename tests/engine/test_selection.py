@@ -43,7 +43,7 @@ def unanswered_picks(desk: Desk, count: int, prefix: str = "m") -> list[str]:
             dispatch_pb2.RouteRequest(shop_id="s", buyer_id=f"{prefix}{n}").SerializeToString()
             for n in range(start, min(count, start + 4096))
         ]
-        _, results, _, _, _ = desk.engine.decide_batch(4, batch_bytes(items), T0)
+        _, results, _, _, _, _ = desk.engine.decide_batch(4, batch_bytes(items), T0)
         answer = dispatch_pb2.RouteBatchResponse.FromString(results)
         picks += [r.response.agent_id for r in answer.results]
     return picks

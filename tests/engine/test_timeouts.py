@@ -11,6 +11,7 @@ from model.wire import (
     AGENT,
     AUTO_REPLY,
     BUYER,
+    DAY,
     MINUTE,
     OFFLINE,
     ONLINE,
@@ -247,41 +248,55 @@ def test_what_an_effect_leads_to_falls_due_in_its_turn(core: ModuleType) -> None
 # --- effects due before the last entry --------------------------------------------------------------
 
 
-def test_what_was_due_before_the_last_entry_carries_its_earlier_time(core: ModuleType) -> None:
-    """A word sent a while ago opens a conversation that was idle before it began; a waits for it."""
+def test_what_was_due_before_the_last_entry_happens_at_its_time(core: ModuleType) -> None:
+    """A word sent a while ago opens a conversation that was idle before it began; n waits for it."""
     desk = Desk(core)
     desk.open(["a"], caps={"a": 1}, idle_close_ms=MINUTE, queue_limit=5)
     desk.message(AGENT, T0, buyer_id="x", agent_id="a", sent_at_ms=T0 - 2 * MINUTE)
+    assert desk.engine.next_due() == T0 - MINUTE
     assert desk.route("m", T0).said[:2] == ("AGENT", "WEIGHTED")
     desk.message(AGENT, T0, buyer_id="y", agent_id="a", sent_at_ms=T0 - 3 * MINUTE)
-    result = desk.tick_shop(T0)
-    assert result.named("conversation_closed")[0]["at_ms"] == T0 - 2 * MINUTE
-    assert list(desk.state.slot_releases_ms) == [T0 - MINUTE, T0 - 2 * MINUTE]
-    # Releases that run backwards promise nothing.
-    desk.message(AGENT, T0, buyer_id="z", agent_id="a")
-    assert desk.route("n", T0).ok.estimated_wait_ms == 0
+    result = desk.route("n", T0 + 5)
+    assert result.named("conversation_closed")[0]["at_ms"] == T0
+    assert result.logged.now_ms == T0 + 5
+    assert list(desk.state.slot_releases_ms) == [T0, T0]
 
 
-def late_idle_close(core: ModuleType, longest_window: int) -> Any:
+def test_what_shorter_times_make_due_comes_in_order_of_its_due_times(core: ModuleType) -> None:
+    """Two idle, one unanswered and one queued, all due before the change: in order, all at its time."""
+    desk = Desk(core)
+    agents = {"a": 5, "b": 5}
+    desk.open(agents, caps={"a": 1, "b": 1}, queue_limit=5, idle_close_ms=DAY, queue_timeout_ms=DAY)
+    for n in range(3):
+        desk.route(f"m{n}", T0 + n)
+    desk.message(AGENT, T0 + 5, conversation_id="c1")
+    changed = T0 + 60 * MINUTE
+    shop = document(agents, caps={"a": 1, "b": 1}, queue_limit=5, idle_close_ms=DAY,
+                    queue_timeout_ms=10 * MINUTE, reply_timeout_ms=20 * MINUTE)  # fmt: skip
+    desk.apply(changed, **shop)
+    assert desk.engine.next_due() == T0 + 2 + 10 * MINUTE
+    facts = desk.tick_shop(changed + MINUTE).facts
+    assert [name for name, _ in facts] == ["decided", "reply_timed_out"]
+    assert [fact["at_ms"] for _, fact in facts] == [changed, changed]
+    assert facts[0][1]["buyer_id"] == "m2"
+    # m1 of c2 had been with nobody else to go to since before the change.
+    assert facts[1][1]["conversation"] == 2
+
+
+def test_settling_after_a_late_effect_judges_the_windows_at_the_time_it_happens(
+    core: ModuleType,
+) -> None:
     """m, known to a for 2 minutes, waits; then what was due a minute ago falls due."""
     desk = Desk(core)
-    windows = {"sticky_window_ms": MINUTE, "sticky_suspended_window_ms": longest_window}
+    windows = {"sticky_window_ms": MINUTE, "sticky_suspended_window_ms": 60 * MINUTE}
     desk.open({"a": 0, "b": 0}, idle_close_ms=MINUTE, **windows)
     desk.message(AGENT, T0, buyer_id="m", agent_id="a")
     desk.close("c1", T0)
     late = T0 + 2 * MINUTE
     assert desk.route("m", late).said[1] == "NOBODY_FREE"
     desk.message(AGENT, late, buyer_id="x", agent_id="b", sent_at_ms=late - 2 * MINUTE)
+    assert desk.engine.next_due() == late - MINUTE
     result = desk.tick_shop(late)
-    assert result.named("conversation_closed")[0]["at_ms"] == T0 + MINUTE
-    return result
-
-
-def test_a_contact_that_had_expired_by_the_last_entry_stays_gone(core: ModuleType) -> None:
-    assert moves(late_idle_close(core, MINUTE).facts) == []
-
-
-def test_settling_at_an_earlier_time_judges_the_windows_at_that_time(core: ModuleType) -> None:
-    result = late_idle_close(core, 60 * MINUTE)
-    assert moves(result.facts) == [("m", "LEFT_POOL", "a")]
-    assert result.named("decided")[0]["at_ms"] == T0 + MINUTE
+    assert result.named("conversation_closed")[0]["at_ms"] == late
+    assert moves(result.facts) == []
+    assert [w.buyer_id for w in desk.state.waiting] == ["m"]

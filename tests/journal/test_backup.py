@@ -1,5 +1,6 @@
 """Backups: whole, checked, taken while a server writes; and directories made from them."""
 
+import hashlib
 import os
 import sqlite3
 import stat
@@ -216,7 +217,7 @@ def cut(path):
         (
             lambda path: execute(path, "UPDATE meta SET value = 9 WHERE key = 'schema_version'"),
             NewerVersion,
-            "newer version .schema 9; this one knows 1",
+            "newer version .schema 9; this one knows 2",
         ),
         (
             lambda path: execute(path, "DELETE FROM meta WHERE key = 'token_key'"),
@@ -240,6 +241,93 @@ def test_a_damaged_backup_is_not_restored_and_leaves_nothing(
         restore(tmp_path / "nightly", tmp_path / "restored")
     assert names(tmp_path) == ["data", "nightly", *(["restored"] if existing else [])]
     assert not existing or names(tmp_path / "restored") == []
+
+
+def snapshots(reader):
+    return {
+        partition: (
+            [reader.manifest(partition, head.seq) for head in reader.manifests(partition)],
+            reader.chunks(partition, reader.chunk_ids(partition)),
+        )
+        for partition in range(reader.partitions)
+    }
+
+
+CONTENT = b"c" * 100_000
+CHUNK = hashlib.sha256(CONTENT).digest()
+
+
+@pytest.fixture
+def with_snapshots(journal):
+    """The same, with a snapshot each; the log of partition 4 begins at 3."""
+    for partition in (4, 6):
+        journal.put_chunks(partition, {CHUNK: CONTENT}, 1).result()
+        journal.put_manifest(partition, 2, 1, 1, b"manifest").result()
+    assert journal.drop_records(4, 2, 100).result() == 2
+    return journal
+
+
+def test_snapshots_are_backed_up_and_restored(with_snapshots, tmp_path):
+    assert back_up(with_snapshots.directory, tmp_path / "nightly").records == 4
+    assert restore(tmp_path / "nightly", tmp_path / "restored").records == 4
+    assert names(tmp_path / "restored") == ["fenliu.db", "fenliu.lock"]
+    for reader in (
+        SqliteReader(tmp_path / "nightly"),
+        served := SqliteJournal.open(tmp_path / "restored"),
+    ):
+        assert logs(reader) == logs(with_snapshots)
+        assert snapshots(reader) == snapshots(with_snapshots)
+        assert [record.seq for record in reader.read(4)] == [3]
+    served.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "words"),
+    [
+        (
+            "UPDATE manifests SET manifest = CAST(substr(manifest, 1, 20) || x'00'"
+            " || substr(manifest, 22) AS BLOB) WHERE partition = 6",
+            StorageError,
+            "the copy is not whole: partition 6, snapshot 2: checksum",
+        ),
+        (
+            "UPDATE chunks SET chunk = substr(chunk, 1, 5000) WHERE partition = 6",
+            StorageError,
+            f"the copy is not whole: partition 6, chunk {CHUNK.hex()}: a content of 4984 bytes",
+        ),
+        (
+            f"UPDATE chunks SET id = x'{'00' * 32}' WHERE partition = 6",
+            StorageError,
+            f"partition 6, chunk {'00' * 32}: is in truth chunk {CHUNK.hex()}, misplaced",
+        ),
+        (
+            "DELETE FROM manifests WHERE partition = 4",
+            CorruptRecord,
+            "partition 4, record 2: missing; the next one found is 3, and no snapshot stands",
+        ),
+        (
+            "UPDATE manifests SET seq = 1 WHERE partition = 4",
+            CorruptRecord,
+            "partition 4, record 2: missing; the next one found is 3, and no snapshot stands",
+        ),
+        (
+            "DELETE FROM records WHERE partition = 6 AND seq > 1",
+            StorageError,
+            "partition 6, snapshot 2: the log ends at 1, before it",
+        ),
+    ],
+)
+def test_what_is_not_whole_is_neither_backed_up_nor_restored(
+    with_snapshots, tmp_path, damage, error, words
+):
+    back_up(with_snapshots.directory, tmp_path / "nightly")
+    execute(tmp_path / "nightly", damage)
+    with pytest.raises(error, match=words):
+        restore(tmp_path / "nightly", tmp_path / "restored")
+    execute(with_snapshots.directory / "fenliu.db", damage)
+    with pytest.raises(error, match=words):
+        back_up(with_snapshots.directory, tmp_path / "again")
+    assert names(tmp_path) == ["data", "nightly"]
 
 
 def test_a_whole_file_has_no_faults(journal):

@@ -16,6 +16,7 @@ from fenliu.journal import (
     Conflict,
     CorruptRecord,
     DirectoryInUse,
+    DroppedRecord,
     Head,
     IncompatibleDirectory,
     SqliteJournal,
@@ -79,6 +80,45 @@ def test_starts_are_the_first_records_kept(journal):
         connection.execute("DELETE FROM records WHERE partition = 9 AND seq < 3")
     assert journal.starts([4, 9]) == {9: 3}
     assert [r.seq for r in journal.read(9, from_seq=4)] == [4]
+    assert [r.seq for r in journal.read(9, from_seq=3)] == [3, 4]
+
+
+def test_a_log_whose_beginning_is_gone_is_read_from_its_start(journal):
+    writer = Writer()
+    for seq in range(1, 200):
+        last = journal.append([writer.next(9, seq)])
+    last.result()
+    with closing(database(journal)) as connection:
+        connection.execute("DELETE FROM records WHERE seq < 30")
+    assert [r.seq for r in journal.read(9)] == list(range(30, 200))
+    with pytest.raises(DroppedRecord, match="partition 9, record 7: dropped; the log begins at 30"):
+        list(journal.read(9, from_seq=7))
+
+
+def test_a_log_that_is_cut_back_further_than_it_was_read_says_so(journal):
+    writer = Writer()
+    for seq in range(1, 200):
+        last = journal.append([writer.next(9, seq)])
+    last.result()
+    records = journal.read(9)
+    assert next(records).seq == 1
+    with closing(database(journal)) as connection:
+        connection.execute("DELETE FROM records WHERE seq < 150")
+    with pytest.raises(DroppedRecord, match=r"record \d+: dropped; the log begins at 150"):
+        list(records)
+
+
+def test_records_lost_in_the_middle_are_missing_not_dropped(journal):
+    writer = Writer()
+    for seq in range(1, 200):
+        last = journal.append([writer.next(9, seq)])
+    last.result()
+    with closing(database(journal)) as connection:
+        connection.execute("DELETE FROM records WHERE seq BETWEEN 65 AND 150")
+    for from_seq in (1, 66, 100):
+        with pytest.raises(CorruptRecord, match="missing; the next one found is 151") as error:
+            list(journal.read(9, from_seq))
+        assert not isinstance(error.value, DroppedRecord)
 
 
 def test_long_records_are_read_few_at_a_time_and_none_is_missed(journal):
@@ -196,10 +236,10 @@ def test_an_impossible_number_of_partitions_is_refused(tmp_path, partitions):
 def test_a_newer_schema_is_refused(tmp_path):
     SqliteJournal.open(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "fenliu.db", isolation_level=None)
-    connection.execute("UPDATE meta SET value = 2 WHERE key = 'schema_version'")
+    connection.execute("UPDATE meta SET value = 3 WHERE key = 'schema_version'")
     connection.close()
     for refused in (SqliteJournal.open, SqliteReader):
-        with pytest.raises(IncompatibleDirectory, match=r"newer version .schema 2; this one kn"):
+        with pytest.raises(IncompatibleDirectory, match=r"newer version .schema 3; this one kn"):
             refused(tmp_path)
 
 

@@ -172,6 +172,10 @@ def validate_weights(q: Any) -> None:
         _check_once([x.agent_id for x in q.weights], i, f"weights[{i}].agent_id")
 
 
+def validate_delete(q: Any) -> None:
+    check_id(q.shop_id, "shop_id")
+
+
 def validate_apply(q: Any) -> None:
     if not q.HasField("shop"):
         raise invalid("shop", "required")
@@ -289,6 +293,7 @@ VALIDATE: dict[str, Callable[[Any], None]] = {
     "transfer": validate_transfer,
     "cancel_inquiry": validate_cancel,
     "order": validate_order,
+    "delete_shop": validate_delete,
 }
 
 

@@ -260,6 +260,55 @@ def set_weights(rng: Random, etags: list[str]) -> Message:
     return message
 
 
+def shortened(rng: Random, stored: shop_pb2.Shop) -> Message:
+    """The stored document with shorter times and lower limits: much falls due before the last command."""
+    shop = shop_pb2.Shop()
+    shop.CopyFrom(stored)
+    shop.etag = ""
+    s = shop.settings
+    for name in ("idle_close_ms", "queue_timeout_ms", "reply_timeout_ms", "sticky_window_ms"):
+        if rng.randrange(2):
+            setattr(s, name, rng.choice([1, 50, 300]))
+    if rng.randrange(2):
+        s.sticky_suspended_window_ms = rng.choice([0, 50, 500])
+    for agent in shop.agents:
+        if rng.randrange(4) == 0:
+            agent.hourly_limit = rng.choice([0, 1, 2])
+            agent.daily_limit = rng.choice([0, 1, 2])
+    if s.queue_limit or any(g.when_unavailable == 2 for g in shop.groups):
+        shop.agents[0].cap = shop.agents[0].cap or 1
+    return shop_pb2.ApplyShopRequest(shop=shop)
+
+
+def with_long_memory(rng: Random, message: Any) -> None:
+    """Makes a document one of a shop whose buyers come and go, and are known when they come again."""
+    if not message.HasField("shop") or rng.randrange(4) == 0:
+        return
+    shop = message.shop
+    shop.settings.sticky_window_ms = 30 * DAY
+    shop.settings.sticky_suspended_window_ms = rng.choice([1000, DAY])
+    shop.settings.idle_close_ms = rng.choice([300, 1000, 1000, 5000])
+    shop.settings.queue_timeout_ms = 1000
+    if rng.randrange(3):
+        shop.settings.queue_limit = 0
+        for agent in shop.agents:
+            agent.cap = agent.daily_limit = agent.hourly_limit = 0
+            agent.weight = agent.weight or 1
+        for group in shop.groups:
+            group.when_unavailable = group.when_unavailable if group.when_unavailable != 2 else 1
+
+
+def delete_shop(rng: Random, etags: list[str]) -> Message:
+    return shop_pb2.DeleteShopRequest(
+        shop_id=shop_id(rng), etag=some(rng, [*etags, "x"], odds=2), force=rng.randrange(3) > 0
+    )
+
+
+def made_again(rng: Random, shop: str) -> Message:
+    """A shop that was deleted, with people and groups of its own."""
+    return shop_pb2.ApplyShopRequest(shop=document(rng, shop))
+
+
 def route(rng: Random) -> Message:
     excluded = subset(rng, AGENTS) if rng.randrange(4) == 0 else []
     if rarely(rng) and rarely(rng):
@@ -409,6 +458,8 @@ def any_command(rng: Random, issued: int, etags: list[str], now: int) -> tuple[s
         return "apply_shop", apply_shop(rng, etags), actor(rng)
     if turn < 98:
         return "set_weights", set_weights(rng, etags), actor(rng)
+    if turn < 99 and rng.randrange(3) == 0:
+        return "delete_shop", delete_shop(rng, etags), actor(rng)
     return "tick", tick(rng), ""
 
 

@@ -1,13 +1,13 @@
 """Engines of every core and the naive model, driven side by side and compared after every step.
 
 Beside each core's own engine run two more of the same core: a follower that only ever applies the
-log, and a second judge that decides the log's commands again.
+log, and a second judge that decides the log's commands again. With `stored`, each of the three has a
+double whose state lies elsewhere (storage.py) and must say the same.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from types import ModuleType
@@ -18,15 +18,15 @@ from google.protobuf.message import Message
 
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2, types_pb2
+from model.compare import compare_snapshot
 from model.naive import Answer, NaiveModel
-from model.shop import NaiveShop
+from model.storage import PartitionEntries, Storage
 from model.wire import (
     COMMANDS,
     QUERIES,
     Result,
     batch_bytes,
     parse_entry,
-    plain,
     plain_facts,
     refusal_of,
     split_entries,
@@ -38,8 +38,6 @@ BATCHES: dict[str, type[Message]] = {
     "message": dispatch_pb2.ReportMessagesBatchResponse,
     "order": dispatch_pb2.ReportOrdersResponse,
 }
-
-PartitionEntries = list[tuple[int, int, bytes]]
 
 
 def partition(shop_id: str, partitions: int) -> int:
@@ -53,14 +51,18 @@ class Lockstep:
     "IDLE"), ("fact", "decided"), ("refusal", "HOP_LIMIT") and so on.
     """
 
-    def __init__(self, cores: Sequence[ModuleType], partitions: int = 4) -> None:
+    def __init__(
+        self, cores: Sequence[ModuleType], partitions: int = 4, *, stored: bool = False
+    ) -> None:
         assert cores
         self.partitions = partitions
         self.names = [core.CORE for core in cores]
+        self.names += [f"{name}, stored," for name in self.names]
         self.cores = list(cores)
         self.engines = [core.Engine(partitions) for core in cores]
         self.followers = [core.Engine(partitions) for core in cores]
         self.judges = [core.Engine(partitions) for core in cores]
+        self.storage = Storage(cores if stored else [], partitions)
         self.model = NaiveModel()
         self.steps = 0
         self.seen: Counter[tuple[str, str]] = Counter()
@@ -80,7 +82,7 @@ class Lockstep:
         """Decides any bytes on all engines; bodies that the model cannot read change nothing."""
         self.steps += 1
         kind = COMMANDS[name][0]
-        results = [Result(name, *e.decide(kind, body, now, actor)) for e in self.engines]
+        results = [Result(name, *e.decide(kind, body, now, actor)) for e in self._deciding()]
         self._same(results, f"{name} {body.hex()} at {now}")
         result = results[0]
         if result.entry:
@@ -111,10 +113,11 @@ class Lockstep:
         kind = COMMANDS[name][0]
         whole, slices = b"", []
         for first in range(0, max(len(items), 1), step):
-            answers = [e.decide_batch(kind, data, now, first, step) for e in self.engines]
+            answers = [e.decide_batch(kind, data, now, first, step) for e in self._deciding()]
             self._same(answers, f"{name} batch {data.hex()} from {first} at {now}")
-            code, results, total, echoed, entries = answers[0]
+            code, results, total, echoed, entries, decided = answers[0]
             assert (code, total, echoed) == (0, len(items), batch_id)
+            assert decided == len(items[first : first + step])
             whole += results
             slices.append((data, first, answers[0]))
             part = BATCHES[name].FromString(results).results  # type: ignore[attr-defined]
@@ -152,10 +155,10 @@ class Lockstep:
 
     def tick(self, now: int) -> PartitionEntries:
         self.steps += 1
-        answers = [e.tick(now) for e in self.engines]
+        answers = [e.tick(now) for e in self._deciding()]
         self._same(answers, f"tick at {now}")
         expected = []
-        for shop_id in sorted(self.model.shops, key=str.encode):
+        for shop_id in sorted(self.model.existing(), key=str.encode):
             message = engine_pb2.Tick(shop_id=shop_id)
             answer = self.model.decide("tick", message, now)
             if answer.logged:
@@ -167,7 +170,7 @@ class Lockstep:
 
     def query(self, name: str, message: Message) -> tuple[int, bytes, int]:
         self.steps += 1
-        answers = [e.query(QUERIES[name][0], message.SerializeToString()) for e in self.engines]
+        answers = [e.query(QUERIES[name][0], message.SerializeToString()) for e in self._deciding()]
         self._same(answers, f"{name} {message}")
         code, reply, part = answers[0]
         if code == 0 and name == "list_presence":
@@ -188,18 +191,19 @@ class Lockstep:
     def check(self) -> None:
         """Compares the whole state of every engine with each other and with the model."""
         hashes = []
-        for engine in (*self.engines, *self.followers, *self.judges):
-            assert engine.shop_ids() == sorted(self.model.shops, key=str.encode)
+        for engine in (*self._plain(), *self.storage.everyone()):
+            assert engine.shop_ids() == sorted(self.model.existing(), key=str.encode)
+            assert engine.shop_ids(deleted=True) == sorted(self.model.shops, key=str.encode)
             assert engine.sessions() == self.model.sessions()
             hashes.append(engine.state_hash())
         for shop_id in self.model.shops:
-            self.check_shop(shop_id)
-        self._same(hashes, "state hash")
+            snapshot = self.check_shop(shop_id)
+            assert all(e.snapshot(shop_id) == snapshot for e in self.storage.everyone())
+        assert all(state == hashes[0] for state in hashes)
 
     def check_shop(self, shop_id: str) -> bytes:
-        """Compares one shop's snapshot on all engines, and with the model."""
-        everyone = (*self.engines, *self.followers, *self.judges)
-        snapshots = [e.snapshot(shop_id) for e in everyone]
+        """Compares one shop's snapshot on all engines that have it in memory, and with the model."""
+        snapshots = [e.snapshot(shop_id) for e in self._plain()]
         for snapshot in snapshots[1:]:
             assert snapshot == snapshots[0], self._said(
                 engine_pb2.ShopSnapshot.FromString(snapshot),
@@ -215,11 +219,23 @@ class Lockstep:
         """Replaces the engines by new ones that know only the snapshots."""
         for i, core in enumerate(self.cores):
             fresh = core.Engine(self.partitions)
-            for shop_id in self.engines[i].shop_ids():
+            for shop_id in self.engines[i].shop_ids(deleted=True):
                 fresh.load_snapshot(self.engines[i].snapshot(shop_id))
             assert fresh.state_hash() == self.engines[i].state_hash()
             self.engines[i] = fresh
         self._compare_outlook()
+
+    def rotate(self, partition_: int) -> None:
+        """Rotates the stored engines; what `Storage.store` stores next is the state as it is now."""
+        mine = [i for i in self.model.shops if partition(i, self.partitions) == partition_]
+        snapshots = {i: self.engines[0].snapshot(i) for i in mine}
+        self.storage.rotate(partition_, snapshots, {i: self.model.next_due(i) for i in mine})
+
+    def _deciding(self) -> list[Any]:
+        return [*self.engines, *self.storage.engines]
+
+    def _plain(self) -> list[Any]:
+        return [*self.engines, *self.followers, *self.judges]
 
     def _compare(self, name: str, message: Message, answer: Answer, result: Result) -> None:
         case = f"{name} {message} gave {result}, the model {answer}"
@@ -284,18 +300,22 @@ class Lockstep:
 
     def _compare_outlook(self) -> None:
         due = self.model.next_due()
-        for engine in (*self.engines, *self.followers, *self.judges):
+        for engine in (*self._plain(), *self.storage.everyone()):
             assert engine.next_due() == due
 
     def _follow(self, entry: bytes, own: Result | None) -> None:
         """`own`: the result the entry must reproduce, when it is the command's own entry."""
-        for follower in self.followers:
-            assert follower.apply(entry) == 1
-        for judge in self.judges:
+        for follower in (*self.followers, *self.storage.followers):
+            assert follower.apply(entry) == (1, len(entry), b"")
+        for judge in (*self.judges, *self.storage.judges):
             code, reply, _, again = judge.redecide(entry)
             assert again == entry, self._said(parse_entry(again), parse_entry(entry))
             if own:
                 assert (code, reply) == (own.code, own.reply)
+        if self.storage.cores:
+            parsed = parse_entry(entry)
+            message = getattr(parsed, str(parsed.WhichOneof("command")))
+            self.storage.log[partition(_shop_of(message), self.partitions)].append(entry)
 
     @staticmethod
     def _is_own(name: str, entry: bytes) -> bool:
@@ -315,83 +335,6 @@ class Lockstep:
 
 def _shop_of(message: Any) -> str:
     if isinstance(message, engine_pb2.UpdatePresence):
-        return message.update.shop_id
+        return str(message.update.shop_id)
     shop_id: str = message.shop.shop_id if hasattr(message, "shop") else message.shop_id
     return shop_id
-
-
-def compare_snapshot(got: engine_pb2.ShopSnapshot, model: NaiveModel, shop_id: str) -> None:
-    """Every field of a snapshot against what the model has or finds by scanning."""
-    shop = model.shops[shop_id]
-    now = shop.last_now
-    assert got.rules_version >= 1
-    assert got.shop == shop.document
-    assert got.last_now_ms == now
-    assert got.last_decision == shop.decisions
-    assert got.last_conversation == shop.conversations_issued
-    assert got.clamped_timestamps == shop.clamped
-
-    agents = sorted(shop.agents, key=str.encode)
-    assert [plain(a) for a in got.agents] == [{"agent_id": a, **shop.agents[a]} for a in agents]
-    by_number = sorted(shop.conversations, key=lambda c: c["conversation"])
-    assert list(got.conversations) == [
-        engine_pb2.ConversationState(**{**c, "inquiry": inquiry(c)}) for c in by_number
-    ]
-    contacts = [c for c in shop.contacts if shop.contact_exists(c, now)]
-    assert [plain(c) for c in got.contacts] == [
-        {
-            "buyer_id": c["buyer_id"],
-            "agent_id": c["agent_id"],
-            "consulted_at_ms": c["at"],
-            "conversation": c["conversation"],
-        }
-        for c in _by_bytes(contacts, "buyer_id")
-    ]
-    assert list(got.waiting) == [
-        engine_pb2.WaitingState(**{**w, "inquiry": inquiry(w)})
-        for w in _by_bytes(shop.waiting, "buyer_id")
-    ]
-    assert [(r.request_id, r.digest, r.at_ms, r.reply) for r in got.requests] == [
-        (r["id"], digest(r["command"], r["body"]), r["at"], r["reply"].SerializeToString())
-        for r in _by_bytes(shop.remembered("requests", now), "id")
-    ]
-    for kind in ("events", "order_events"):
-        assert [(e.event_id, e.at_ms) for e in getattr(got, kind)] == [
-            (e["id"], e["at"]) for e in _by_bytes(shop.remembered(kind, now), "id")
-        ]
-    assert {m.owner: m.accumulator for m in got.mixed} == {o: n for o, n in shop.mixed.items() if n}
-    assert [m.owner for m in got.mixed] == sorted((m.owner for m in got.mixed), key=str.encode)
-    assert list(got.slot_releases_ms) == shop.releases[-21:]
-    compare_pools(got, shop)
-
-
-def compare_pools(got: engine_pb2.ShopSnapshot, shop: NaiveShop) -> None:
-    pools = sorted(shop.pools.items(), key=lambda p: [g.encode() for g in p[0]])
-    assert [tuple(p.group_ids) for p in got.pools] == [p for p, _ in pools]
-    for pool, (_, state) in zip(got.pools, pools, strict=True):
-        assert len(pool.virtual_time) == 16
-        assert int.from_bytes(pool.virtual_time, "big") == state["V"]
-        members = [
-            (m.agent_id, int.from_bytes(m.eligible_at, "big"), m.weight, m.available)
-            for m in pool.members
-        ]
-        assert members == [
-            (a, m["e"], m["w"], m["available"])
-            for a, m in sorted(state["members"].items(), key=lambda m: m[0].encode())
-        ]
-
-
-def inquiry(holder: dict[str, Any]) -> engine_pb2.Inquiry | None:
-    """Of a conversation or an entry; absent when nothing but the buyer is known."""
-    made = engine_pb2.Inquiry(**holder["inquiry"])
-    return made if made != engine_pb2.Inquiry() else None
-
-
-def digest(command: str, body: Message) -> bytes:
-    """What is remembered of a request: engine.md section 1."""
-    data = bytes([COMMANDS[command][0]]) + body.SerializeToString(deterministic=True)
-    return hashlib.sha256(data).digest()[:16]
-
-
-def _by_bytes(values: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    return sorted(values, key=lambda value: value[name].encode())

@@ -41,6 +41,7 @@ from model.steps import (
     HANDLER_EXCLUDED,
     HANDLER_OFFLINE,
     REQUEST,
+    SHOP_DELETED,
     TO_HUMAN,
     TRANSFERRED,
     Handler,
@@ -79,7 +80,7 @@ class Answer:
 
 
 class NaiveModel:
-    """Every shop. `command` is the name of the command's field in a log entry."""
+    """Every shop, deleted ones too. `command` is the name of the command's field in a log entry."""
 
     def __init__(self) -> None:
         self.shops: dict[str, NaiveShop] = {}
@@ -88,19 +89,18 @@ class NaiveModel:
         try:
             VALIDATE[command](q)
             shop_id = _shop_id(command, q)
-            if command != "apply_shop" and shop_id not in self.shops:
+            if command != "apply_shop" and shop_id not in self.existing():
                 raise Refused(NOT_FOUND, "SHOP_NOT_FOUND", "shop_id", "unknown shop")
         except Refused as refused:
             return Answer(refusal=refused.plain())
         is_new = shop_id not in self.shops
         shop = NaiveShop() if is_new else self.shops[shop_id]
         now = now_ms if is_new else max(now_ms, shop.last_now)
-        due_facts = [] if is_new else self._apply_due(shop, now)
+        due_facts = self._apply_due(shop, now) if shop.exists else []
         shop.facts, shop.remember = [], []
         reply, refusal = None, None
         try:
             if command in CONFIGURES:
-                _check_actor(shop, actor)
                 reply = CONFIGURES[command](shop, q, now, actor)
             else:
                 reply = HANDLERS[command](shop, q, now)
@@ -109,12 +109,12 @@ class NaiveModel:
             assert shop.facts == []
             shop.remember = []
         else:
-            if shop.document is not None:
+            if shop.exists:
                 settle(shop, now, stamped=False)
             reply = reply() if callable(reply) else reply
         logged = None
         if shop.facts or shop.remember:
-            said = actor if command in ("set_presence", "apply_shop", "set_weights") else ""
+            said = actor if command in ACTORS_LOGGED else ""
             logged = Logged(now, said, due_facts + shop.facts, command)
             for kind, what in shop.remember:
                 kind.append(what)
@@ -130,12 +130,19 @@ class NaiveModel:
         shop.facts = []
         while (first := due(shop)[:1]) and first[0][0] <= now:
             [(at, _, _, effect)] = first
-            effect()
+            at = max(at, shop.last_now)
+            effect(at)
             settle(shop, at, stamped=True)
         return shop.facts
 
-    def next_due(self) -> int | None:
-        return min((due(s)[0][0] for s in self.shops.values() if due(s)), default=None)
+    def existing(self) -> dict[str, NaiveShop]:
+        """The shops that are not deleted."""
+        return {i: shop for i, shop in self.shops.items() if shop.exists}
+
+    def next_due(self, shop_id: str | None = None) -> int | None:
+        """Of one shop or of all."""
+        shops = self.existing() if shop_id is None else {shop_id: self.shops[shop_id]}
+        return min((due(s)[0][0] for s in shops.values() if due(s)), default=None)
 
     def sessions(self) -> list[tuple[str, str]]:
         found = {
@@ -157,7 +164,7 @@ class NaiveModel:
         )
 
     def list_shops(self, page_size: int, page_token: str) -> Any:
-        ids = sorted(self.shops, key=by_bytes)
+        ids = sorted(self.existing(), key=by_bytes)
         ids = [i for i in ids if by_bytes(i) > by_bytes(page_token)]
         page = ids[: page_size or 100]
         answer = shop_pb2.ListShopsResponse(
@@ -340,7 +347,7 @@ def cancel_inquiry(shop: NaiveShop, q: Any, now: int) -> Any:
         return first
     was_waiting = shop.entry_of(q.buyer_id) is not None
     if was_waiting:
-        shop.facts.append(("waiting_cancelled", {}))
+        shop.facts.append(("waiting_cancelled", {"buyer_id": ""}))
         shop.stop_waiting(q.buyer_id)
     reply = dispatch_pb2.CancelInquiryResponse(was_waiting=was_waiting)
     return _remember(shop, "cancel_inquiry", q, now, reply)
@@ -486,7 +493,7 @@ def tick(_shop: NaiveShop, _q: Any, _now: int) -> None:
 
 
 def _check_actor(shop: NaiveShop, actor: str) -> None:
-    if shop.document is None or actor in ("", shop.document.owner_agent_id):
+    if actor in ("", shop.document.owner_agent_id):
         return
     agent = shop.agent(actor)
     if agent is None or "dispatch.manage" not in agent.permissions:
@@ -494,23 +501,29 @@ def _check_actor(shop: NaiveShop, actor: str) -> None:
         raise Refused(NOT_ALLOWED, "NOT_ALLOWED", "fenliu-actor", rule)
 
 
+def _check_etag(shop: NaiveShop, etag: str, name: str) -> None:
+    if etag and etag != shop.document.etag:
+        rule = f"stale: the shop is at {shop.document.etag}"
+        raise Refused(ABORTED, "STALE_ETAG", name, rule)
+
+
 def apply_shop(shop: NaiveShop, q: Any, now: int, actor: str) -> Any:
     stored = shop.document
-    if q.shop.etag and stored is None:
-        raise Refused(ABORTED, "STALE_ETAG", "shop.etag", "stale: there is no such shop")
-    if q.shop.etag and q.shop.etag != stored.etag:
-        rule = f"stale: the shop is at {stored.etag}"
-        raise Refused(ABORTED, "STALE_ETAG", "shop.etag", rule)
-    if stored is None:
-        resolved = resolve(q.shop, "1")
+    revision = str(int(stored.etag) + 1 if stored is not None else 1)
+    if not shop.exists:
+        if q.shop.etag:
+            raise Refused(ABORTED, "STALE_ETAG", "shop.etag", "stale: there is no such shop")
+        resolved = resolve(q.shop, revision)
         shop.apply_document(resolved, now)
         return shop_pb2.ApplyShopResponse(shop=resolved, changed=True)
+    _check_actor(shop, actor)
+    _check_etag(shop, q.shop.etag, "shop.etag")
     if actor not in ("", stored.owner_agent_id) and _granted(q.shop) != _granted(stored):
         rule = "only the owner grants permissions"
         raise Refused(NOT_ALLOWED, "NOT_ALLOWED", "fenliu-actor", rule)
     if resolve(q.shop, stored.etag) == stored:
         return shop_pb2.ApplyShopResponse(shop=stored, changed=False)
-    resolved = resolve(q.shop, str(int(stored.etag) + 1))
+    resolved = resolve(q.shop, revision)
     shop.apply_document(resolved, now)
     return shop_pb2.ApplyShopResponse(shop=resolved, changed=True)
 
@@ -521,10 +534,10 @@ def _granted(shop: Any) -> tuple[str, dict[str, list[str]]]:
     return shop.owner_agent_id, permissions
 
 
-def set_weights(shop: NaiveShop, q: Any, _now: int, _actor: str) -> Any:
+def set_weights(shop: NaiveShop, q: Any, _now: int, actor: str) -> Any:
     stored = shop.document
-    if q.etag and q.etag != stored.etag:
-        raise Refused(ABORTED, "STALE_ETAG", "etag", f"stale: the shop is at {stored.etag}")
+    _check_actor(shop, actor)
+    _check_etag(shop, q.etag, "etag")
     for i, w in enumerate(q.weights):
         if shop.agent(w.agent_id) is None:
             raise _unknown_agent(f"weights[{i}].agent_id")
@@ -537,10 +550,29 @@ def set_weights(shop: NaiveShop, q: Any, _now: int, _actor: str) -> Any:
     return shop_pb2.SetWeightsResponse(etag=shop.document.etag)
 
 
+def delete_shop(shop: NaiveShop, q: Any, now: int, actor: str) -> Any:
+    if actor not in ("", shop.document.owner_agent_id):
+        rule = "only the owner deletes the shop"
+        raise Refused(NOT_ALLOWED, "NOT_ALLOWED", "fenliu-actor", rule)
+    _check_etag(shop, q.etag, "etag")
+    if (shop.conversations or shop.waiting) and not q.force:
+        rule = "conversations are open or buyers wait"
+        raise Refused(PRECONDITION, "SHOP_IN_USE", "force", rule)
+    for number in sorted(c["conversation"] for c in shop.conversations):
+        shop.close(number, SHOP_DELETED, now)
+    for w in sorted(shop.waiting, key=lambda w: (w["since_ms"], w["decision"])):
+        shop.facts.append(("waiting_cancelled", {"buyer_id": w["buyer_id"]}))
+    etag = str(int(shop.document.etag) + 1)
+    shop.delete(etag)
+    return shop_pb2.DeleteShopResponse(etag=etag)
+
+
 CONFIGURES: dict[str, Callable[[NaiveShop, Any, int, str], Any]] = {
     "apply_shop": apply_shop,
     "set_weights": set_weights,
+    "delete_shop": delete_shop,
 }
+ACTORS_LOGGED = ("set_presence", *CONFIGURES)
 HANDLERS: dict[str, Callable[[NaiveShop, Any, int], Any]] = {
     "route": route,
     "close_conversation": close_conversation,

@@ -50,10 +50,18 @@ def hour_of(t: int) -> int:
 class NaiveShop:
     def __init__(self) -> None:
         self.document: Any = None
+        self.deleted = False
         self.last_now = 0
         self.decisions = 0
         self.conversations_issued = 0
+        self.facts: list[tuple[str, dict[str, Any]]] = []  # of the command being decided
+        self.remember: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []  # by that command
+        self._begin()
+
+    def _begin(self) -> None:
+        """What a shop has anew each time it is made."""
         self.clamped = 0
+        self.contacts_since = 0
         self.agents: dict[str, dict[str, Any]] = {}
         self.conversations: list[dict[str, Any]] = []  # open ones
         self.contacts: list[dict[str, Any]] = []  # also those that have expired
@@ -64,10 +72,12 @@ class NaiveShop:
         self.pools: dict[Pool, dict[str, Any]] = {}
         self.mixed: dict[str, int] = {}
         self.releases: list[int] = []
-        self.facts: list[tuple[str, dict[str, Any]]] = []  # of the command being decided
-        self.remember: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []  # by that command
 
     # --- what there is ----------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        return self.document is not None and not self.deleted
 
     @property
     def settings(self) -> Any:
@@ -101,8 +111,8 @@ class NaiveShop:
         return max(self.settings.sticky_window_ms, self.settings.sticky_suspended_window_ms)
 
     def contact_exists(self, contact: dict[str, Any], t: int) -> bool:
-        """What has expired by the shop's last time has expired, also for an effect due before it."""
-        return max(t, self.last_now) - contact["at"] <= self.contact_window()
+        since = self.contacts_since
+        return t - contact["at"] <= self.contact_window() and not (since and contact["at"] < since)
 
     def contact_of(self, buyer_id: str, t: int) -> dict[str, Any] | None:
         mine = [c for c in self.contacts if c["buyer_id"] == buyer_id]
@@ -268,7 +278,8 @@ class NaiveShop:
 
     def apply_document(self, document: Any, now: int) -> None:
         self.facts.append(("shop_applied", {"shop": document}))
-        old, self.document = self.document, document
+        old, self.document = self.document if self.exists else None, document
+        self.deleted = False
         if old is not None:
             self._forget_what_the_change_ends(old, now)
         ids = [a.agent_id for a in document.agents]
@@ -297,7 +308,7 @@ class NaiveShop:
         windows = ("sticky_window_ms", "sticky_suspended_window_ms")
         if any(getattr(before, w) != getattr(after, w) for w in windows):
             window = max(getattr(before, w) for w in windows)
-            self.contacts = [c for c in self.contacts if now - c["at"] <= window]
+            self.contacts_since = max(self.contacts_since, now - window)
         for a in self.agents.values():
             if a["volume_day"] != day_of(now):
                 a["volume_day"], a["received_today"] = 0, 0
@@ -307,6 +318,12 @@ class NaiveShop:
         percents |= {g.group_id: g.robot_percent for g in self.document.groups}
         once = {"": before.robot_percent} | {g.group_id: g.robot_percent for g in old.groups}
         self.mixed = {o: n for o, n in self.mixed.items() if percents.get(o) == once[o]}
+
+    def delete(self, etag: str) -> None:
+        self.facts.append(("shop_deleted", {"etag": etag}))
+        self.document = shop_pb2.Shop(shop_id=self.document.shop_id, etag=etag)
+        self.deleted = True
+        self._begin()
 
     def set_weights(self, weights: list[tuple[str, int]], etag: str) -> None:
         self.facts.append(("weights_set", {"weights": weights, "etag": etag}))

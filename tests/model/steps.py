@@ -30,7 +30,7 @@ from model.shop import (
 )
 
 IDLE, REQUEST, HANDLER_OFFLINE, HANDLER_EXCLUDED = 1, 2, 3, 4
-TO_HUMAN, TRANSFERRED, REPLY_TIMEOUT = 5, 6, 7
+TO_HUMAN, TRANSFERRED, REPLY_TIMEOUT, SHOP_DELETED = 5, 6, 7, 8
 HUMAN_FIRST, ROBOT_FIRST, MIXED = 1, 2, 3
 SPILL, _QUEUE, ROBOT_POLICY, OFFLINE_POLICY = 1, 2, 3, 4
 
@@ -367,8 +367,8 @@ def route_response(fact: dict[str, Any]) -> Any:
 
 # --- due effects (section 9) -----------------------------------------------------------------------
 
-Due = tuple[int, int, Any, Callable[[], None]]
-"""(due time, kind, id, effect)."""
+Due = tuple[int, int, Any, Callable[[int], None]]
+"""(due time, kind, id, effect at a time)."""
 
 
 def due(shop: NaiveShop) -> list[Due]:
@@ -379,14 +379,14 @@ def due(shop: NaiveShop) -> list[Due]:
         number = c["conversation"]
         if s.idle_close_ms:
             at = c["last_activity_ms"] + s.idle_close_ms
-            found.append((at, 1, number, lambda n=number, at=at: shop.close(n, IDLE, at)))
+            found.append((at, 1, number, lambda t, n=number: shop.close(n, IDLE, t)))
         if s.reply_timeout_ms and not (c["robot"] or c["answered"] or c["reply_timeout_spent"]):
             at = c["opened_at_ms"] + s.reply_timeout_ms
-            found.append((at, 3, number, lambda c=c, at=at: _reply_timeout(shop, c, at)))
+            found.append((at, 3, number, lambda t, c=c: _reply_timeout(shop, c, t)))
     for w in shop.queue():
         if s.queue_timeout_ms:
             at = w["since_ms"] + s.queue_timeout_ms
-            found.append((at, 2, w["decision"], lambda w=w, at=at: _queue_timeout(shop, w, at)))
+            found.append((at, 2, w["decision"], lambda t, w=w: _queue_timeout(shop, w, t)))
     for a in shop.agents:
         ends = []
         if shop.held_by_hour(a):
@@ -394,8 +394,7 @@ def due(shop: NaiveShop) -> list[Due]:
         if shop.held_by_day(a):
             ends.append((shop.agents[a]["volume_day"] + 1) * DAY_MS - SHANGHAI_MS)
         if ends:
-            at = max(ends)
-            found.append((at, 4, by_bytes(a), lambda a=a, at=at: _volume_reset(shop, a, at)))
+            found.append((max(ends), 4, by_bytes(a), lambda t, a=a: _volume_reset(shop, a, t)))
     return sorted(found, key=lambda d: d[:3])
 
 

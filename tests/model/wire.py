@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[int, type[Message], type[Message] | None]] = {
     "transfer": (13, dispatch_pb2.TransferRequest, dispatch_pb2.TransferResponse),
     "cancel_inquiry": (14, dispatch_pb2.CancelInquiryRequest, dispatch_pb2.CancelInquiryResponse),
     "order": (15, dispatch_pb2.OrderEvent, dispatch_pb2.OrderResult),
+    "delete_shop": (16, shop_pb2.DeleteShopRequest, shop_pb2.DeleteShopResponse),
 }
 QUERIES: dict[str, tuple[int, type[Message], type[Message]]] = {
     "get_shop": (1, shop_pb2.GetShopRequest, shop_pb2.GetShopResponse),
@@ -314,6 +315,12 @@ class Desk:
         for agent_id, weight in weights.items():
             message.weights.add(agent_id=agent_id, weight=weight)
         return self.do("set_weights", message, now, actor)
+
+    def delete(
+        self, now: int | None = None, etag: str = "", force: bool = False, actor: str = ""
+    ) -> Result:
+        message = shop_pb2.DeleteShopRequest(shop_id=self.shop, etag=etag, force=force)
+        return self.do("delete_shop", message, now, actor)
 
     def query(self, name: str, **fields: Any) -> Any:
         kind, message, answer = QUERIES[name]

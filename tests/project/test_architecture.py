@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "config": set(),
     "engine": {"v1"},
     "journal": set(),
-    "recovery": {"engine", "journal"},
+    "recovery": {"engine", "journal", "v1"},
     "dispatch": {"recovery", "engine", "journal"},
     "insight": {"recovery", "engine", "journal", "v1"},
     "resources": {"v1"},

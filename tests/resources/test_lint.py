@@ -36,7 +36,11 @@ def found(
         groups=groups,
     )
     findings = lint(shop)
-    assert all(finding.message and "; " in finding.message for finding in findings)
+    for finding in findings:
+        # What is wrong; what to do.
+        assert "; " in finding.message and "；请" in finding.message_zh.replace(
+            "；如非本意，", "；请"
+        )
     return [
         (shop_pb2.LintRule.Name(finding.rule).removeprefix("LINT_RULE_"), finding.field)
         for finding in findings

@@ -10,7 +10,8 @@ import pytest
 
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
-from support.calls import OFFLINE, Caller, Start, demo_shop
+from rpc.test_presence import Stream
+from support.calls import OFFLINE, ONLINE, Caller, Start, demo_shop
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def test_a_shop_in_use_is_deleted_only_by_force(call: Caller, client: Fenl
     await client.delete_shop("demo", force=True)
     # No id is given out twice.
     await call.apply(demo_shop())
-    await call.set_presence("a", types_pb2.PRESENCE_STATUS_ONLINE)
+    await call.set_presence("a", ONLINE)
     again = await call.route("wang")
     assert (answer.conversation_id, again.conversation_id) == ("c1", "c2")
     assert again.reason == types_pb2.REASON_WEIGHTED
@@ -119,6 +120,24 @@ async def test_a_deletion_can_be_undone_and_then_not_again(call: Caller, client:
     )
     # The document is back, not who waited.
     assert (await call.route("wang")).reason == types_pb2.REASON_OFFLINE_POOL
+
+
+async def test_a_presence_session_goes_on_without_the_deleted_shop(start: Start):
+    async with start(lease_ms=1_000, heartbeat_ms=100) as call:
+        await call.apply(demo_shop())
+        stream = Stream(call)
+        await stream.hello("s")
+        await stream.update(("a", ONLINE))
+        async with FenliuClient(call.address) as client:
+            await client.delete_shop("demo")
+            (ack,) = await stream.update(("a", ONLINE))
+            assert ack.status.message == "shop_id: unknown shop"
+            # Made again, the shop knows nothing of who was there before; the session may say so anew.
+            await call.apply(demo_shop())
+            assert (await call.presence())["a"].status == OFFLINE
+            (ack,) = await stream.update(("a", ONLINE))
+            assert not ack.status.code
+        assert (await call.presence())["a"].status == ONLINE
 
 
 async def test_the_history_of_a_deleted_shop_is_there_after_a_restart(start: Start):

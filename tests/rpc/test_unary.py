@@ -321,6 +321,8 @@ async def test_every_method_not_built_says_so(call: Caller):
             for method in shop_pb2.DESCRIPTOR.services_by_name["ShopService"].methods
             if method.name != "DeleteShop"
         ),
+        "/fenliu.v1.InsightService/ExplainDecision",
+        "/fenliu.v1.InsightService/GetReceptionReport",
         "/fenliu.v1.OperatorService/GetServerInfo",
         "/fenliu.v1.OperatorService/GetStateHash",
     }

@@ -29,7 +29,8 @@ MESSAGES: list[Descriptor] = [
     shop_pb2.Bindings.DESCRIPTOR,
 ]
 ENUMS: list[EnumDescriptor] = [
-    *types_pb2.DESCRIPTOR.enum_types_by_name.values(),
+    # The language of texts is no rule of dispatch.
+    *(e for e in types_pb2.DESCRIPTOR.enum_types_by_name.values() if e.name != "Language"),
     shop_pb2.SelectionMode.DESCRIPTOR,
     shop_pb2.BindingDimension.DESCRIPTOR,
     shop_pb2.ReceptionMode.DESCRIPTOR,

@@ -3,25 +3,13 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::config::{Lookup, by_priority};
 use crate::inquiry::{self, Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
-use crate::selection::{Member, Pool};
-use crate::state::{
-    Buyer, Contact, Conversation, Hops, Map, Remembered, Shop, Waiting, still_remembered,
-};
-use crate::volume::Limits;
+use crate::state::{Contact, Conversation, Hops, Shop, Waiting};
 use api::{Outcome, PresenceStatus, Reason, Sender};
 use record::entry::Command;
 use record::fact::Fact;
-
-/// A pool's state apart from the document: what a new document or a snapshot carries over.
-pub struct PoolSeed {
-    pub groups: Box<[u32]>,
-    pub virtual_time: u128,
-    pub members: Vec<Member>,
-}
 
 /// Where a buyer who is decided on comes from.
 struct Origin {
@@ -48,9 +36,16 @@ impl Shop {
                 }
             }
             (Fact::WeightsSet(set), _) => self.apply_weights(set),
-            (Fact::WaitingCancelled(_), Command::CancelInquiry(request)) => {
-                self.wait_no_more(&request.buyer_id);
-                self.forget_buyer(&request.buyer_id);
+            (Fact::WaitingCancelled(cancelled), _) => {
+                let buyer_id = match (cancelled.buyer_id.as_str(), command) {
+                    ("", Command::CancelInquiry(request)) => &request.buyer_id,
+                    (buyer_id, _) => buyer_id,
+                };
+                if let Some((key, _)) = self.buyers.get_key_value(buyer_id) {
+                    let key = key.clone();
+                    self.wait_no_more(&key);
+                    self.leave(&key);
+                }
             }
             (Fact::ReplyTimedOut(timed_out), _) => {
                 if let Some(open) = self.conversations.get_mut(&timed_out.conversation) {
@@ -63,9 +58,10 @@ impl Shop {
                     self.refresh(slot);
                 }
             }
+            (Fact::ShopDeleted(deleted), _) => self.apply_deleted(deleted),
             (Fact::OrderNoted(_), _) => {}
             // No other command leads to such a fact.
-            (Fact::MessageNoted(_) | Fact::WaitingCancelled(_), _) => {}
+            (Fact::MessageNoted(_), _) => {}
         }
     }
 
@@ -359,7 +355,7 @@ impl Shop {
         if let Some(buyer) = self.buyers.get_mut(&closed.buyer) {
             buyer.open = None;
         }
-        self.forget_buyer(&closed.buyer);
+        self.leave(&closed.buyer);
         self.closed_last = Some((fact.conversation, closed));
     }
 
@@ -439,37 +435,6 @@ impl Shop {
         self.refresh(slot);
     }
 
-    /// The buyer consulted an agent; an older consultation changes nothing.
-    fn consult(&mut self, buyer_id: &str, agent: u32, at_ms: i64, conversation: u64, now: i64) {
-        let contact = self.contact(buyer_id, now);
-        if contact.is_none_or(|contact| at_ms >= contact.consulted_at_ms) {
-            let contact = Contact {
-                agent,
-                consulted_at_ms: at_ms,
-                conversation,
-            };
-            let buyer = self.buyer_key(buyer_id);
-            self.set_contact(buyer, contact);
-        }
-    }
-
-    /// The agent's word to a closed conversation renews the contact made in it.
-    fn prolong_contact(&mut self, conversation: u64, author: u32, at_ms: i64, now: i64) {
-        let Some(buyer_id) = self.contact_buyers.get(&conversation).cloned() else {
-            return;
-        };
-        if let Some(contact) = self.contact(&buyer_id, now)
-            && contact.agent == author
-        {
-            let consulted_at_ms = contact.consulted_at_ms.max(at_ms);
-            let contact = Contact {
-                consulted_at_ms,
-                ..contact
-            };
-            self.set_contact(buyer_id, contact);
-        }
-    }
-
     fn apply_presence(&mut self, changed: &record::PresenceChanged, now: i64) {
         let Some(slot) = self.member(&changed.agent_id) else {
             return;
@@ -495,230 +460,8 @@ impl Shop {
         self.refresh(slot);
     }
 
-    fn apply_weights(&mut self, set: &record::WeightsSet) {
-        for weight in &set.weights {
-            if let Some(slot) = self.member(&weight.agent_id) {
-                let agent = self.agent_mut(slot);
-                agent.weight = weight.weight.into();
-                let index = agent.doc_index as usize;
-                self.document.agents[index].weight = Some(weight.weight);
-                self.refresh(slot);
-            }
-        }
-        self.document.etag.clone_from(&set.etag);
-    }
-
-    fn apply_document(&mut self, document: &api::Shop, now: i64) {
-        let settings = document.settings.clone().unwrap_or_default();
-        if settings.sticky_window_ms() != self.lookup.sticky_window_ms
-            || settings.sticky_suspended_window_ms() != self.lookup.sticky_suspended_window_ms
-        {
-            self.drop_contacts(now);
-        }
-        self.drop_accumulators(document);
-        let seeds = self.pool_seeds(document);
-        let before: Vec<u32> = self.members().collect();
-        let mut staying = Map::default();
-        for agent in &document.agents {
-            let slot = self.intern(&agent.agent_id);
-            staying.insert(slot, ());
-            if !self.agent(slot).in_document() {
-                self.agent_mut(slot).reset(now);
-            }
-        }
-        for slot in before {
-            let agent = self.agent_mut(slot);
-            agent.leave_document();
-            agent.volume.forget_stale(now);
-            if !staying.contains_key(&slot) {
-                agent.reset(now);
-            }
-        }
-        self.install(document.clone(), seeds);
-    }
-
-    /// Drops the accumulators of mixed mode whose owner has another percentage now, or is gone.
-    fn drop_accumulators(&mut self, document: &api::Shop) {
-        let of_shop = document.settings.as_ref().map(|s| s.robot_percent);
-        let of_group = |owner: &str| {
-            let mut groups = document.groups.iter();
-            let group = groups.find(|group| group.group_id == owner)?;
-            Some(group.robot_percent)
-        };
-        let lookup = &self.lookup;
-        self.mixed.retain(|owner, _| {
-            let before = match lookup.group_indexes.get(owner.as_str()) {
-                Some(&index) => lookup.groups[index as usize].robot_percent,
-                None => lookup.robot_percent,
-            };
-            let after = if owner.is_empty() {
-                of_shop
-            } else {
-                of_group(owner)
-            };
-            after == Some(before)
-        });
-    }
-
-    /// Frees the contacts that do not exist now, so that a longer window brings nothing back.
-    fn drop_contacts(&mut self, now: i64) {
-        let window = self.lookup.contact_window_ms();
-        let gone: Vec<Arc<str>> = self
-            .buyers
-            .iter()
-            .filter(|(_, buyer)| {
-                buyer
-                    .contact
-                    .is_some_and(|c| now.saturating_sub(c.consulted_at_ms) > window)
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for buyer_id in gone {
-            self.drop_contact(&buyer_id);
-        }
-        let buyers = &self.buyers;
-        self.contact_queue
-            .retain(|(_, id)| buyers.get(id).is_some_and(|b| b.contact.is_some()));
-    }
-
-    /// The pools that stay under a new document, their groups by its indexes.
-    fn pool_seeds(&self, document: &api::Shop) -> Vec<PoolSeed> {
-        let indexes: Map<&str, u32> = document
-            .groups
-            .iter()
-            .map(|group| group.group_id.as_str())
-            .zip(0..)
-            .collect();
-        let staying: Map<&str, ()> = document
-            .agents
-            .iter()
-            .map(|agent| (agent.agent_id.as_str(), ()))
-            .collect();
-        let seed = |pool: &Pool| {
-            let groups: Option<Box<[u32]>> = pool
-                .groups
-                .iter()
-                .map(|&index| {
-                    let id: &str = &self.lookup.groups[index as usize].id;
-                    indexes.get(id).copied()
-                })
-                .collect();
-            let members = pool
-                .members
-                .iter()
-                .filter(|m| m.joined && staying.contains_key(&*self.agent(m.agent).id))
-                .map(|m| Member::restored(m.agent, m.eligible_at, m.weight, m.available))
-                .collect();
-            Some(PoolSeed {
-                groups: groups?,
-                virtual_time: pool.virtual_time,
-                members,
-            })
-        };
-        self.pools
-            .iter()
-            .filter(|pool| pool.started)
-            .filter_map(seed)
-            .collect()
-    }
-
-    /// Puts a document and its pools in place. Presence and conversations are there already; nobody
-    /// is marked as being in the document.
-    pub fn install(&mut self, document: api::Shop, seeds: Vec<PoolSeed>) {
-        let slots: Vec<u32> = document
-            .agents
-            .iter()
-            .map(|agent| self.intern(&agent.agent_id))
-            .collect();
-        for ((doc_index, agent), &slot) in (0..).zip(&document.agents).zip(&slots) {
-            let known = self.agent_mut(slot);
-            known.doc_index = doc_index;
-            known.weight = agent.weight().into();
-            known.cap = agent.cap.into();
-            known.limits = Limits {
-                daily: agent.daily_limit,
-                hourly: agent.hourly_limit,
-            };
-        }
-        self.lookup = Lookup::new(&document, |id| self.slots[id]);
-        for index in by_priority(&document) {
-            for &slot in &self.lookup.groups[index as usize].agents {
-                self.agents[slot as usize].groups.push(index);
-            }
-        }
-        self.online = 0;
-        self.ready.clear();
-        self.volume_resets.clear();
-        for slot in slots {
-            let agent = &mut self.agents[slot as usize];
-            agent.standing = agent.assess(&self.lookup);
-            self.online += u32::from(agent.takes_part() && agent.is_online());
-            if agent.standing.ready {
-                self.ready.insert(slot);
-            }
-            if let Some(due) = agent.standing.volume_resets_at_ms {
-                self.volume_resets.insert((due, agent.id.clone()));
-            }
-        }
-        self.document = document;
-        self.pools.clear();
-        self.pools_by_groups.clear();
-        for seed in seeds {
-            self.add_pool(seed.groups, true, seed.virtual_time, seed.members);
-        }
-        let all: Vec<u32> = (0..).take(self.document.groups.len()).collect();
-        self.pool_of_all = self.pool(&all);
-        self.watch_replies_anew();
-        self.line_up_anew();
-        self.unsettled.anything = true;
-    }
-
-    /// The pool of these groups (sorted indexes). Making room for one is no change of state: it has
-    /// none before its first pick.
-    pub fn pool(&mut self, groups: &[u32]) -> u32 {
-        match self.pools_by_groups.get(groups) {
-            Some(&pool) => pool,
-            None => self.add_pool(groups.into(), false, 0, Vec::new()),
-        }
-    }
-
-    fn add_pool(
-        &mut self,
-        groups: Box<[u32]>,
-        started: bool,
-        virtual_time: u128,
-        mut members: Vec<Member>,
-    ) -> u32 {
-        let number = u32::try_from(self.pools.len()).expect("fewer than 2^32 pools in a shop");
-        let mut scope: Vec<u32> = groups
-            .iter()
-            .flat_map(|&index| &self.lookup.groups[index as usize].agents)
-            .copied()
-            .collect();
-        scope.sort_unstable();
-        scope.dedup();
-        let mut known: Vec<u32> = members.iter().map(|member| member.agent).collect();
-        known.sort_unstable();
-        let new = |slot: &&u32| known.binary_search(slot).is_err();
-        members.extend(scope.iter().filter(new).map(|&slot| Member::new(slot)));
-        members.sort_by_key(|member| self.agents[member.agent as usize].doc_index);
-        for (place, member) in (0..).zip(&members) {
-            if scope.binary_search(&member.agent).is_ok() {
-                let agent = &mut self.agents[member.agent as usize];
-                agent.pools.push((number, place));
-            }
-        }
-        let is_available = |slot: u32| {
-            self.agents[slot as usize].standing.available && scope.binary_search(&slot).is_ok()
-        };
-        let pool = Pool::new(groups.clone(), started, virtual_time, members, is_available);
-        self.pools.push(pool);
-        self.pools_by_groups.insert(groups, number);
-        number
-    }
-
     /// Tells the pools, the lines of due effects and settling when an agent stands otherwise now.
-    fn refresh(&mut self, slot: u32) {
+    pub fn refresh(&mut self, slot: u32) {
         let agent = &mut self.agents[slot as usize];
         let now = agent.assess(&self.lookup);
         if now == agent.standing {
@@ -747,103 +490,13 @@ impl Shop {
         self.unsettled.load |= better;
     }
 
-    /// The key under which the buyer stands, made if need be.
-    pub fn buyer_key(&mut self, buyer_id: &str) -> Arc<str> {
-        if let Some((key, _)) = self.buyers.get_key_value(buyer_id) {
-            return key.clone();
-        }
-        let key: Arc<str> = buyer_id.into();
-        self.buyers.insert(key.clone(), Buyer::default());
-        key
-    }
-
-    /// Frees a buyer of whom nothing is known any more.
-    fn forget_buyer(&mut self, buyer_id: &str) {
-        if let Some(buyer) = self.buyers.get(buyer_id)
-            && buyer.open.is_none()
-            && buyer.contact.is_none()
-            && buyer.waiting.is_none()
-        {
-            self.buyers.remove(buyer_id);
-        }
-    }
-
-    /// `key`: the buyer's.
-    pub fn set_contact(&mut self, key: Arc<str>, contact: Contact) {
-        let Some(buyer) = self.buyers.get_mut(&key) else {
-            return;
-        };
-        let before = buyer.contact;
-        if buyer.waiting.is_some() {
-            self.step_out(&key);
-            self.buyers.entry(key.clone()).or_default().contact = Some(contact);
-            self.line_up(&key);
-            self.unsettled.anything = true;
-        } else {
-            buyer.contact = Some(contact);
-        }
-        match before {
-            Some(before) if before.conversation == contact.conversation => return,
-            Some(before) => {
-                self.contact_buyers.remove(&before.conversation);
-            }
-            None => self
-                .contact_queue
-                .push_back((contact.consulted_at_ms, key.clone())),
-        }
-        self.contact_buyers.insert(contact.conversation, key);
-    }
-
-    /// Drops a contact; the caller takes the buyer out of the line of contacts.
-    fn drop_contact(&mut self, buyer_id: &Arc<str>) {
-        self.step_out(buyer_id);
-        if let Some(buyer) = self.buyers.get_mut(buyer_id)
-            && let Some(contact) = buyer.contact.take()
-        {
-            self.contact_buyers.remove(&contact.conversation);
-        }
-        self.line_up(buyer_id);
-        self.forget_buyer(buyer_id);
-    }
-
-    /// Remembers a request's id and reply.
-    pub fn remember_request(&mut self, id: &str, digest: [u8; 16], reply: &[u8], now: i64) {
-        let id: Arc<str> = id.into();
-        let request = Remembered {
-            digest,
-            at_ms: now,
-            reply: reply.to_vec(),
-        };
-        self.requests.insert(id.clone(), request);
-        self.request_queue.push_back((now, id));
-    }
-
     /// Frees some of what has expired: a little with every entry, so that no entry pays for many.
     pub fn free_expired(&mut self, now: i64) {
         for _ in 0..2 {
-            if let Some((at_ms, id)) = self.request_queue.front()
-                && !still_remembered(*at_ms, now)
-            {
-                // A younger request of the same id has another entry in the queue.
-                if self.requests.get(id).is_some_and(|r| r.at_ms == *at_ms) {
-                    self.requests.remove(id);
-                }
-                self.request_queue.pop_front();
-            }
+            self.requests.free_one(now);
             self.message_events.free_one(now);
             self.order_events.free_one(now);
-            let window = self.lookup.contact_window_ms();
-            if let Some((at_ms, _)) = self.contact_queue.front()
-                && now.saturating_sub(*at_ms) > window
-                && let Some((_, id)) = self.contact_queue.pop_front()
-                && let Some(contact) = self.buyers.get(&id).and_then(|buyer| buyer.contact)
-            {
-                if self.contact_exists(&contact, now) {
-                    self.contact_queue.push_back((contact.consulted_at_ms, id));
-                } else {
-                    self.drop_contact(&id);
-                }
-            }
+            self.free_contact(now);
         }
     }
 
@@ -872,7 +525,7 @@ impl Shop {
         self.unanswered.push(Reverse((open.opened_at_ms, number)));
     }
 
-    fn watch_replies_anew(&mut self) {
+    pub fn watch_replies_anew(&mut self) {
         self.unanswered.clear();
         if self.lookup.reply_timeout_ms > 0 {
             let open = self.conversations.iter();

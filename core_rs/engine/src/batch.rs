@@ -1,12 +1,13 @@
 //! Batches: elements decoded and decided one by one, so that a bad one fails alone.
 
-use std::collections::BTreeMap;
-
 use prost::Message;
 use prost::bytes::Bytes;
 
+use crate::cache::Missing;
+use crate::command::NEEDS_CHUNKS;
 use crate::decode::{self, Batch};
-use crate::engine::{Engine, PartitionEntries};
+use crate::engine::{Engine, Error, command_kind};
+use crate::logs::{Logs, PartitionEntries};
 use crate::proto::fenliu::engine::v1::CommandKind;
 use crate::refusal::Refusal;
 
@@ -14,83 +15,85 @@ const MOST_BYTES: usize = 1_048_576;
 const MOST_ELEMENTS: usize = 4096;
 
 /// What became of a slice of a batch.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct BatchAnswer {
-    /// A canonical gRPC code; with one other than 0 nothing was decided.
+    /// A canonical gRPC code, or -1; with one other than 0 nothing was decided.
     pub code: i32,
-    /// The slice of the response's `results` field, encoded, or a `google.rpc.Status`.
+    /// The slice of the response's `results` field, encoded; or a `google.rpc.Status`; or with -1 the
+    /// ids of the chunks that the slice needs.
     pub results: Vec<u8>,
     /// How many elements the whole batch has.
     pub total: usize,
     pub batch_id: u64,
     /// By ascending partition.
     pub entries: Vec<PartitionEntries>,
-}
-
-/// Entries of several partitions, each in the order they were made.
-#[derive(Default)]
-pub struct Logs(BTreeMap<u32, (usize, Vec<u8>)>);
-
-impl Logs {
-    pub fn add(&mut self, partition: u32, entry: &[u8]) {
-        let (count, entries) = self.0.entry(partition).or_default();
-        *count += 1;
-        entries.extend_from_slice(entry);
-    }
-
-    pub fn finish(self) -> Vec<PartitionEntries> {
-        self.0
-            .into_iter()
-            .map(|(partition, (count, entries))| PartitionEntries {
-                partition,
-                count,
-                entries,
-            })
-            .collect()
-    }
+    /// How many elements of the slice were decided; the next one needs chunks.
+    pub decided: usize,
 }
 
 impl Engine {
-    pub(crate) fn run_batch(
+    /// Decides elements of a batch, each by itself, up to the first that needs chunks.
+    pub fn decide_batch(
         &mut self,
-        kind: CommandKind,
+        kind: i64,
         batch: &[u8],
         now_ms: i64,
         first: usize,
         count: usize,
-    ) -> BatchAnswer {
+    ) -> Result<BatchAnswer, Error> {
+        let kind = match command_kind(kind)? {
+            kind @ (CommandKind::Route | CommandKind::Message | CommandKind::Order) => kind,
+            _ => {
+                return Err(Error::Value(
+                    "batches are of ROUTE, MESSAGE or ORDER".into(),
+                ));
+            }
+        };
         let batch = match open(kind, batch) {
             Ok(batch) => batch,
             Err(refusal) => {
-                return BatchAnswer {
+                return Ok(BatchAnswer {
                     code: refusal.code(),
                     results: refusal.status(),
-                    total: 0,
-                    batch_id: 0,
-                    entries: Vec::new(),
-                };
+                    ..BatchAnswer::default()
+                });
             }
         };
-        let mut results = Vec::new();
+        let slice = batch.items.get(first..).unwrap_or_default();
+        let slice = &slice[..count.min(slice.len())];
+        let mut answer = BatchAnswer {
+            total: batch.items.len(),
+            batch_id: batch.batch_id,
+            ..BatchAnswer::default()
+        };
         let mut logs = Logs::default();
         let mut entry = Vec::new();
-        for item in batch.items.iter().skip(first).take(count) {
-            let answer = self.run(decode::command(kind, item), now_ms, "", &mut entry);
-            if let Some(partition) = answer.partition
+        for item in slice {
+            let one = self.run(decode::command(kind, item), now_ms, "", &mut entry)?;
+            if one.code == NEEDS_CHUNKS {
+                break;
+            }
+            if let Some(partition) = one.partition
                 && !entry.is_empty()
             {
                 logs.add(partition, &entry);
                 entry.clear();
             }
-            put_result(&mut results, kind, answer.code, &answer.reply);
+            put_result(&mut answer.results, kind, one.code, &one.reply);
+            answer.decided += 1;
         }
-        BatchAnswer {
-            code: 0,
-            results,
-            total: batch.items.len(),
-            batch_id: batch.batch_id,
-            entries: logs.finish(),
+        if answer.decided == 0 && !slice.is_empty() {
+            let mut missing = Missing::default();
+            for item in slice {
+                if let Ok(command) = decode::command(kind, item) {
+                    self.name_needs(&command, &mut missing)?;
+                }
+            }
+            answer.code = NEEDS_CHUNKS;
+            answer.results = missing.concat();
         }
+        answer.entries = logs.finish();
+        Ok(answer)
     }
 }
 

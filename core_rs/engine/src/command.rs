@@ -3,29 +3,45 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::agent::presence;
+use crate::cache::Missing;
 use crate::draft::{Draft, When};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
+use crate::remembered::Answered;
 use crate::route;
-use crate::state::{Shop, presence};
+use crate::state::Shop;
 use crate::transfer;
 use record::CommandKind;
 use record::entry::Command;
 use record::fact::Fact;
 
+/// The code of a call that needs chunks it has not been handed.
+pub const NEEDS_CHUNKS: i32 = -1;
+
 /// What became of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// A canonical gRPC code.
+    /// A canonical gRPC code, or -1.
     pub code: i32,
-    /// The response, encoded; with a code other than 0 a `google.rpc.Status`.
+    /// The response, encoded; with a code above 0 a `google.rpc.Status`; with -1 the ids of the chunks
+    /// that are needed.
     pub reply: Vec<u8>,
     /// The shop's; none when no shop id could be read.
     pub partition: Option<u32>,
 }
 
 impl Answer {
+    /// Nothing has happened: the command needs these chunks.
+    pub fn needs(missing: &Missing, partition: Option<u32>) -> Self {
+        Self {
+            code: NEEDS_CHUNKS,
+            reply: missing.concat(),
+            partition,
+        }
+    }
+
     pub fn new(result: Result<Vec<u8>, Refusal>, partition: Option<u32>) -> Self {
         let (code, reply) = match result {
             Ok(reply) => (0, reply),
@@ -53,6 +69,7 @@ pub fn shop_id(command: &Command) -> &str {
         Command::ApplyShop(request) => request.shop.as_ref().map_or("", |shop| &shop.shop_id),
         Command::SetWeights(request) => &request.shop_id,
         Command::Tick(request) => &request.shop_id,
+        Command::DeleteShop(request) => &request.shop_id,
         Command::Transfer(request) => &request.shop_id,
         Command::CancelInquiry(request) => &request.shop_id,
         Command::Order(event) => &event.shop_id,
@@ -61,6 +78,8 @@ pub fn shop_id(command: &Command) -> &str {
 
 enum Decision {
     Made(Vec<u8>),
+    /// The shop is deleted; nothing settles any more.
+    Deleted(Vec<u8>),
     /// Answered with the agent's presence, as it is after settling.
     Presence(u32),
     /// Answered before: the remembered reply, and nothing to remember.
@@ -87,12 +106,12 @@ impl Shop {
         let due = draft.facts.len();
 
         let decision = self.decide(digest, actor, &mut draft);
-        let accepted = matches!(decision, Ok(Decision::Made(_) | Decision::Presence(_)));
-        if accepted {
+        let accepted = !matches!(decision, Err(_) | Ok(Decision::Repeated(_)));
+        if accepted && !matches!(decision, Ok(Decision::Deleted(_))) {
             self.settle(When::Now, &mut draft);
         }
         let reply = decision.map(|decision| match decision {
-            Decision::Made(reply) | Decision::Repeated(reply) => reply,
+            Decision::Made(reply) | Decision::Deleted(reply) | Decision::Repeated(reply) => reply,
             Decision::Presence(slot) => api::SetPresenceResponse {
                 presence: Some(presence(self.agent(slot), now)),
             }
@@ -101,7 +120,7 @@ impl Shop {
         let facts = draft.facts;
         if accepted && (facts.len() > due || remembers(&command)) {
             if let Ok(reply) = &reply {
-                self.remember(&command, digest, reply, now);
+                self.remember(&command, digest, reply.clone(), now);
             }
             let actor = if has_actor(&command) { actor } else { "" };
             self.log(command, facts, now, actor, log);
@@ -121,6 +140,7 @@ impl Shop {
         log: &mut Vec<u8>,
     ) {
         self.last_now_ms = now;
+        self.keeping.changed_in = self.keeping.generation;
         self.free_expired(now);
         let entry = record::Entry {
             now_ms: now,
@@ -169,6 +189,10 @@ impl Shop {
             Command::SetWeights(request) => self
                 .decide_set_weights(request, actor, draft)?
                 .encode_to_vec(),
+            Command::DeleteShop(request) => {
+                let response = self.decide_delete_shop(request, actor, draft)?;
+                return Ok(Decision::Deleted(response.encode_to_vec()));
+            }
             Command::Tick(_) => Vec::new(),
         };
         Ok(Decision::Made(reply))
@@ -187,7 +211,7 @@ impl Shop {
                     duplicate: true,
                     ..Default::default()
                 };
-                let known = self.message_events.knows(&event.event_id, now);
+                let known = self.message_events.get(&event.event_id, now).is_some();
                 return Ok(known.then(|| duplicate().encode_to_vec()));
             }
             Command::Order(event) => {
@@ -195,7 +219,7 @@ impl Shop {
                     duplicate: true,
                     ..Default::default()
                 };
-                let known = self.order_events.knows(&event.event_id, now);
+                let known = self.order_events.get(&event.event_id, now).is_some();
                 return Ok(known.then(|| duplicate().encode_to_vec()));
             }
             _ => {}
@@ -203,31 +227,37 @@ impl Shop {
         let Some(digest) = digest else {
             return Ok(None);
         };
-        match self.remembered(request_id(command), now) {
+        match self.requests.get(command.request_id(), now) {
             Some(known) if known.digest == digest => Ok(Some(known.reply.clone())),
             Some(_) => Err(Refusal::of(Reason::RequestIdReused, "request_id")),
             None => Ok(None),
         }
     }
 
-    fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: &[u8], now: i64) {
+    fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: Vec<u8>, now: i64) {
+        let generation = self.keeping.generation;
         match command {
             Command::Message(event) if !event.event_id.is_empty() => {
-                self.message_events.remember(&event.event_id, now);
+                self.message_events
+                    .remember(&event.event_id, (), now, generation);
             }
             Command::Order(event) if !event.event_id.is_empty() => {
-                self.order_events.remember(&event.event_id, now);
+                self.order_events
+                    .remember(&event.event_id, (), now, generation);
             }
             _ => {}
         }
         if let Some(digest) = digest {
-            self.remember_request(request_id(command), digest, reply, now);
+            let answered = Answered { digest, reply };
+            self.requests
+                .remember(command.request_id(), answered, now, generation);
         }
     }
 
     /// Applies a logged entry: its facts, then its ids.
     pub fn apply_entry(&mut self, entry: &record::Entry, command: &Command) {
         self.last_now_ms = entry.now_ms;
+        self.keeping.changed_in = self.keeping.generation;
         let facts = || entry.facts.iter().filter_map(|fact| fact.fact.as_ref());
         for fact in facts() {
             self.apply_fact(fact, command, entry.now_ms);
@@ -237,7 +267,7 @@ impl Shop {
             Some(_) => reply_of(command, facts()),
             None => Vec::new(),
         };
-        self.remember(command, digest, &reply, entry.now_ms);
+        self.remember(command, digest, reply, entry.now_ms);
         self.free_expired(entry.now_ms);
     }
 }
@@ -281,13 +311,16 @@ fn reply_of<'a>(command: &Command, mut facts: impl Iterator<Item = &'a Fact>) ->
     }
 }
 
-fn request_id(command: &Command) -> &str {
-    match command {
-        Command::Route(request) => &request.request_id,
-        Command::CloseConversation(request) => &request.request_id,
-        Command::Transfer(request) => &request.request_id,
-        Command::CancelInquiry(request) => &request.request_id,
-        _ => "",
+impl Command {
+    /// The id under which the command's answer is remembered; empty when it has none.
+    pub(crate) fn request_id(&self) -> &str {
+        match self {
+            Self::Route(request) => &request.request_id,
+            Self::CloseConversation(request) => &request.request_id,
+            Self::Transfer(request) => &request.request_id,
+            Self::CancelInquiry(request) => &request.request_id,
+            _ => "",
+        }
     }
 }
 
@@ -296,7 +329,7 @@ fn remembers(command: &Command) -> bool {
     match command {
         Command::Message(event) => !event.event_id.is_empty(),
         Command::Order(event) => !event.event_id.is_empty(),
-        _ => !request_id(command).is_empty(),
+        _ => !command.request_id().is_empty(),
     }
 }
 
@@ -304,13 +337,16 @@ fn remembers(command: &Command) -> bool {
 const fn has_actor(command: &Command) -> bool {
     matches!(
         command,
-        Command::SetPresence(_) | Command::ApplyShop(_) | Command::SetWeights(_)
+        Command::SetPresence(_)
+            | Command::ApplyShop(_)
+            | Command::SetWeights(_)
+            | Command::DeleteShop(_)
     )
 }
 
 /// What a repeat of the request must be equal to; none when it has no request id.
 fn digest(command: &Command) -> Option<[u8; 16]> {
-    if request_id(command).is_empty() {
+    if command.request_id().is_empty() {
         return None;
     }
     let (kind, body) = match command {

@@ -18,6 +18,7 @@ pub fn command(kind: CommandKind, bytes: &[u8]) -> Result<Command, Refusal> {
         CommandKind::ExpireSession => Command::ExpireSession(message(&EXPIRE_SESSION, bytes)?),
         CommandKind::ApplyShop => Command::ApplyShop(message(&APPLY_SHOP, bytes)?),
         CommandKind::SetWeights => Command::SetWeights(message(&SET_WEIGHTS, bytes)?),
+        CommandKind::DeleteShop => Command::DeleteShop(message(&DELETE_SHOP, bytes)?),
         CommandKind::Transfer => Command::Transfer(message(&TRANSFER, bytes)?),
         CommandKind::CancelInquiry => Command::CancelInquiry(message(&CANCEL, bytes)?),
         CommandKind::Order => Command::Order(message(&ORDER, bytes)?),
@@ -155,6 +156,14 @@ static SET_WEIGHTS: Shape = Shape {
 static AGENT_WEIGHT: Shape = Shape {
     name: "fenliu.v1.AgentWeight",
     fields: &[(1, "agent_id", Text), (2, "weight", Number)],
+};
+static DELETE_SHOP: Shape = Shape {
+    name: "fenliu.v1.DeleteShopRequest",
+    fields: &[
+        (1, "shop_id", Text),
+        (2, "etag", Text),
+        (3, "force", Number),
+    ],
 };
 static APPLY_SHOP: Shape = Shape {
     name: "fenliu.v1.ApplyShopRequest",

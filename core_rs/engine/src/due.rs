@@ -36,19 +36,23 @@ impl Shop {
             && let Some((due, effect)) = self.first_due()
             && due <= draft.now
         {
+            // A shortened setting can make something due before the last entry; time never goes back.
+            let at_ms = due.max(self.last_now_ms);
             match effect {
-                Effect::IdleClose(number) => self.emit_close(number, CloseCause::Idle, due, draft),
-                Effect::QueueTimeout(buyer) => self.time_out_of_queue(&buyer, due, draft),
-                Effect::ReplyTimeout(number) => self.time_out_unanswered(number, due, draft),
+                Effect::IdleClose(number) => {
+                    self.emit_close(number, CloseCause::Idle, at_ms, draft);
+                }
+                Effect::QueueTimeout(buyer) => self.time_out_of_queue(&buyer, at_ms, draft),
+                Effect::ReplyTimeout(number) => self.time_out_unanswered(number, at_ms, draft),
                 Effect::VolumeReset(agent_id) => {
                     let reset = record::VolumeReset {
                         agent_id: agent_id.to_string(),
-                        at_ms: due,
+                        at_ms,
                     };
                     self.emit(Fact::VolumeReset(reset), draft);
                 }
             }
-            self.settle(When::Due(due), draft);
+            self.settle(When::Due(at_ms), draft);
         }
     }
 
@@ -132,30 +136,30 @@ impl Shop {
     }
 
     /// The buyer has been in the queue too long: step 10, as if there were no entry.
-    fn time_out_of_queue(&mut self, buyer: &str, due: i64, draft: &mut Draft) {
+    fn time_out_of_queue(&mut self, buyer: &str, at_ms: i64, draft: &mut Draft) {
         let inquiry = self.waiting(buyer).and_then(|entry| entry.inquiry.clone());
-        let ask = self.ask(buyer, Asked::from(&inquiry), due);
+        let ask = self.ask(buyer, Asked::from(&inquiry), at_ms);
         let decided = self.put_by(&ask, false, false);
-        self.emit_decided_for(buyer, When::Due(due), decided, draft);
+        self.emit_decided_for(buyer, When::Due(at_ms), decided, draft);
     }
 
     /// The agent has not answered in time: another one, if somebody may take the buyer.
-    fn time_out_unanswered(&mut self, number: u64, due: i64, draft: &mut Draft) {
+    fn time_out_unanswered(&mut self, number: u64, at_ms: i64, draft: &mut Draft) {
         let open = &self.conversations[&number];
         let hops_left = i64::from(open.hops.reply) < self.lookup.max_hops;
         let buyer = open.buyer.clone();
         let agent_id = open.agent.map_or("", |slot| &self.agent(slot).id);
         let inquiry = inquiry::excluding(&open.inquiry, agent_id);
-        let ask = self.ask(&buyer, Asked::from(&inquiry), due);
+        let ask = self.ask(&buyer, Asked::from(&inquiry), at_ms);
         if !hops_left || !self.can_find_agent(&ask) {
             let timed_out = record::ReplyTimedOut {
                 conversation: number,
-                at_ms: due,
+                at_ms,
             };
             self.emit(Fact::ReplyTimedOut(timed_out), draft);
             return;
         }
-        self.emit_close(number, CloseCause::ReplyTimeout, due, draft);
+        self.emit_close(number, CloseCause::ReplyTimeout, at_ms, draft);
         // Chosen only now: the close may have changed weights in the pool.
         let decided = record::Decided {
             reason: Reason::ReplyTimeout.into(),
@@ -164,6 +168,6 @@ impl Shop {
                 .find_agent(&ask)
                 .expect("an agent found stays so when another's conversation ends")
         };
-        self.emit_decided_for(&buyer, When::Due(due), decided, draft);
+        self.emit_decided_for(&buyer, When::Due(at_ms), decided, draft);
     }
 }

@@ -1,30 +1,39 @@
 //! The engine: its shops, and the calls that reach them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{BatchAnswer, Logs};
+use crate::books::Books;
+use crate::cache::{Chunks, Missing};
+use crate::chunks::Bad;
 use crate::command::{self, Answer};
 use crate::decode;
+use crate::logs::{Logs, PartitionEntries};
+use crate::maps::Map;
+use crate::needs::Purpose;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::refusal::{Reason, Refusal};
-use crate::state::{Map, Shop};
+use crate::state::Shop;
+use crate::stored::StoredShops;
 use crate::validation;
+use record::CommandKind;
 use record::entry::Command;
 use record::fact::Fact;
-use record::{CommandKind, QueryKind};
 
-/// Entries to log in one partition.
+/// How far `Engine::apply` came.
 #[derive(Debug, PartialEq, Eq)]
-pub struct PartitionEntries {
-    pub partition: u32,
+pub struct Applied {
+    /// How many entries were applied or passed over.
     pub count: usize,
-    /// Each an encoded `Entry` behind its length as a varint.
-    pub entries: Vec<u8>,
+    /// The offset behind the last of them.
+    pub end: usize,
+    /// Ids of the chunks that the next one needs.
+    pub missing: Vec<u8>,
 }
 
 /// A call that makes no sense, whatever the state.
@@ -46,6 +55,12 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<Bad> for Error {
+    fn from(what: Bad) -> Self {
+        Self::Value(what.to_owned())
+    }
+}
+
 fn value_error<T>(what: impl Into<String>) -> Result<T, Error> {
     Err(Error::Value(what.into()))
 }
@@ -57,16 +72,13 @@ pub fn partition_of(shop_id: &str, partitions: u32) -> u32 {
 
 /// The state of many shops and every rule of dispatch.
 pub struct Engine {
-    partitions: u32,
-    shops: Map<Arc<str>, Shop>,
-    /// The shops' ids in order.
-    pub(crate) ids: BTreeSet<Arc<str>>,
-    /// (a time not after the shop's next due time, shop). Only the line under the shop's
-    /// `scheduled` counts.
-    schedule: BinaryHeap<Reverse<(i64, Arc<str>)>>,
-    /// Shops where something may be due already at their own last time: a tick of any time
-    /// applies it.
-    overdue: BTreeSet<Arc<str>>,
+    pub(crate) partitions: u32,
+    /// Those in memory.
+    pub(crate) shops: Map<Arc<str>, Shop>,
+    /// Those that are not.
+    pub(crate) stored: StoredShops,
+    pub(crate) chunks: Chunks,
+    pub(crate) books: Books,
 }
 
 impl Engine {
@@ -78,9 +90,9 @@ impl Engine {
         Ok(Self {
             partitions,
             shops: Map::default(),
-            ids: BTreeSet::new(),
-            schedule: BinaryHeap::new(),
-            overdue: BTreeSet::new(),
+            stored: StoredShops::default(),
+            chunks: Chunks::default(),
+            books: Books::new(partitions),
         })
     }
 
@@ -90,10 +102,6 @@ impl Engine {
 
     pub(crate) fn partition_of(&self, shop_id: &str) -> u32 {
         partition_of(shop_id, self.partitions)
-    }
-
-    pub(crate) fn shop(&self, shop_id: &str) -> Option<&Shop> {
-        self.shops.get(shop_id)
     }
 
     /// Decides one command; appends the entry to write, if any, to `log`.
@@ -106,24 +114,7 @@ impl Engine {
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
         let kind = command_kind(kind)?;
-        Ok(self.run(decode::command(kind, request), now_ms, actor, log))
-    }
-
-    /// Decides elements of a batch, each by itself.
-    pub fn decide_batch(
-        &mut self,
-        kind: i64,
-        batch: &[u8],
-        now_ms: i64,
-        first: usize,
-        count: usize,
-    ) -> Result<BatchAnswer, Error> {
-        match command_kind(kind)? {
-            kind @ (CommandKind::Route | CommandKind::Message | CommandKind::Order) => {
-                Ok(self.run_batch(kind, batch, now_ms, first, count))
-            }
-            _ => value_error("batches are of ROUTE, MESSAGE or ORDER"),
-        }
+        self.run(decode::command(kind, request), now_ms, actor, log)
     }
 
     /// Validates, finds the shop and lets it decide.
@@ -133,57 +124,128 @@ impl Engine {
         now_ms: i64,
         actor: &str,
         log: &mut Vec<u8>,
-    ) -> Answer {
+    ) -> Result<Answer, Error> {
         let command = match command {
             Ok(command) => command,
-            Err(refusal) => return Answer::new(Err(refusal), None),
+            Err(refusal) => return Ok(Answer::new(Err(refusal), None)),
         };
         let shop_id = command::shop_id(&command);
         let partition = (!shop_id.is_empty()).then(|| self.partition_of(shop_id));
         if let Err(refusal) = validation::command(&command) {
-            return Answer::new(Err(refusal), partition);
+            return Ok(Answer::new(Err(refusal), partition));
         }
-        let result = match self.shops.get_mut(shop_id) {
-            Some(shop) => {
-                let result = shop.run(command, now_ms, actor, log);
-                watch(shop, &mut self.schedule, &mut self.overdue);
-                result
+        let mut missing = Missing::default();
+        if !self.shops.contains_key(shop_id) {
+            self.reach(shop_id, &mut missing)?;
+            if !missing.is_empty() {
+                return Ok(Answer::needs(&missing, partition));
             }
-            None if matches!(command, Command::ApplyShop(_)) => {
-                let mut shop = Shop::new(partition.unwrap_or_default());
-                let result = shop.run(command, now_ms, actor, log);
-                if result.is_ok() {
-                    self.put(shop);
-                }
-                result
+        }
+        let Some(shop) = self.shops.get_mut(shop_id) else {
+            if !matches!(command, Command::ApplyShop(_)) {
+                let refusal = Refusal::of(Reason::ShopNotFound, "shop_id");
+                return Ok(Answer::new(Err(refusal), partition));
             }
-            None => Err(Refusal::of(Reason::ShopNotFound, "shop_id")),
+            let mut shop = Shop::new(partition.unwrap_or_default());
+            self.books.begin(&mut shop);
+            let result = shop.run(command, now_ms, actor, log);
+            if result.is_ok() {
+                self.put(shop);
+            }
+            return Ok(Answer::new(result, partition));
         };
-        Answer::new(result, partition)
+        self.books.begin(shop);
+        if shop.has_segments() {
+            fetch(
+                shop,
+                &command,
+                Purpose::Decide,
+                &mut self.chunks,
+                &mut missing,
+            )?;
+            if !missing.is_empty() {
+                return Ok(Answer::needs(&missing, partition));
+            }
+        }
+        let was_deleted = shop.deleted;
+        let result = if was_deleted && !matches!(command, Command::ApplyShop(_)) {
+            Err(Refusal::of(Reason::ShopNotFound, "shop_id"))
+        } else {
+            shop.run(command, now_ms, actor, log)
+        };
+        shop.forget_fetched();
+        self.books.watch(shop);
+        if shop.deleted != was_deleted {
+            self.books
+                .ids
+                .insert(shop.document.shop_id.as_str().into(), shop.deleted);
+        }
+        Ok(Answer::new(result, partition))
     }
 
-    /// Puts a shop in place.
-    fn put(&mut self, mut shop: Shop) {
+    /// Names the chunks that deciding a command needs; a bad command needs none.
+    pub(crate) fn name_needs(
+        &mut self,
+        command: &Command,
+        missing: &mut Missing,
+    ) -> Result<(), Error> {
+        if validation::command(command).is_err() {
+            return Ok(());
+        }
+        self.reach(command::shop_id(command), missing)?;
+        if let Some(shop) = self.shops.get_mut(command::shop_id(command)) {
+            fetch(shop, command, Purpose::Decide, &mut self.chunks, missing)?;
+            shop.forget_fetched();
+        }
+        Ok(())
+    }
+
+    /// The shop, loaded if it is stored; names the chunks that takes.
+    pub(crate) fn reach(
+        &mut self,
+        shop_id: &str,
+        missing: &mut Missing,
+    ) -> Result<Option<&mut Shop>, Error> {
+        if let Some(place) = self.stored.get(shop_id) {
+            match self.chunks.head(&place.head) {
+                Some(head) => self.load(shop_id, &head)?,
+                None => self.chunks.name_missing(&place.head, missing),
+            }
+        }
+        Ok(self.shops.get_mut(shop_id))
+    }
+
+    /// Puts a shop in place in memory.
+    pub(crate) fn put(&mut self, mut shop: Shop) {
         let id: Arc<str> = shop.document.shop_id.as_str().into();
         shop.scheduled = None;
-        watch(&mut shop, &mut self.schedule, &mut self.overdue);
-        self.ids.insert(id.clone());
+        self.books.watch(&mut shop);
+        self.books.ids.insert(id.clone(), shop.deleted);
+        self.stored.take(&id);
         self.shops.insert(id, shop);
     }
 
-    fn take(&mut self, shop_id: &str) -> Option<Shop> {
-        self.ids.remove(shop_id);
-        self.overdue.remove(shop_id);
+    /// Takes a shop out of memory.
+    pub(crate) fn take(&mut self, shop_id: &str) -> Option<Shop> {
+        self.books.overdue.remove(shop_id);
         self.shops.remove(shop_id)
     }
 
     /// Applies what is due in every shop; by ascending partition, then shop id.
-    pub fn tick(&mut self, now_ms: i64) -> Vec<PartitionEntries> {
-        let mut shops = std::mem::take(&mut self.overdue);
-        while let Some(Reverse((time, _))) = self.schedule.peek()
+    pub fn tick(&mut self, now_ms: i64) -> Result<Vec<PartitionEntries>, Error> {
+        // All are loaded before anything is changed.
+        for id in self.stored.due(now_ms) {
+            if let Some(place) = self.stored.get(&id)
+                && let Some(head) = self.chunks.head(&place.head)
+            {
+                self.load(&id, &head)?;
+            }
+        }
+        let mut shops = std::mem::take(&mut self.books.overdue);
+        while let Some(Reverse((time, _))) = self.books.schedule.peek()
             && *time <= now_ms
         {
-            let Some(Reverse((time, id))) = self.schedule.pop() else {
+            let Some(Reverse((time, id))) = self.books.schedule.pop() else {
                 break;
             };
             if let Some(shop) = self.shops.get_mut(&id)
@@ -201,6 +263,7 @@ impl Engine {
             };
             let shop_id = id.to_string();
             let tick = Command::Tick(record::Tick { shop_id });
+            self.books.begin(shop);
             // A tick of a known shop is never refused and has an empty reply.
             let _ = shop.run(tick, now_ms, "", &mut entry);
             if !entry.is_empty() {
@@ -208,15 +271,21 @@ impl Engine {
                 entry.clear();
             }
             shop.first_due();
-            watch(shop, &mut self.schedule, &mut self.overdue);
+            self.books.watch(shop);
         }
-        logs.finish()
+        Ok(logs.finish())
     }
 
     /// The earliest due time of all shops.
     pub fn next_due(&mut self) -> Option<i64> {
+        let loaded = self.next_due_loaded();
+        let due = [loaded, self.stored.next_due()];
+        due.into_iter().flatten().min()
+    }
+
+    fn next_due_loaded(&mut self) -> Option<i64> {
         loop {
-            let Reverse((time, id)) = self.schedule.peek()?;
+            let Reverse((time, id)) = self.books.schedule.peek()?;
             let time = *time;
             if let Some(shop) = self.shops.get_mut(id)
                 && shop.scheduled == Some(time)
@@ -225,34 +294,39 @@ impl Engine {
                     return Some(time);
                 }
                 shop.scheduled = None;
-                self.schedule.pop();
-                watch(shop, &mut self.schedule, &mut self.overdue);
+                self.books.schedule.pop();
+                self.books.watch(shop);
             } else {
-                self.schedule.pop();
+                self.books.schedule.pop();
             }
         }
     }
 
-    /// Answers a query.
-    pub fn query(&self, kind: i64, request: &[u8]) -> Result<Answer, Error> {
-        match i32::try_from(kind).map(QueryKind::try_from) {
-            Ok(Ok(kind)) if kind != QueryKind::Unspecified => Ok(self.answer(kind, request)),
-            _ => value_error(format!("unknown query kind {kind}")),
+    /// Applies logged entries from `start` on, with a `shop_id` only that shop's.
+    pub fn apply(&mut self, entries: &[u8], start: usize, shop_id: &str) -> Result<Applied, Error> {
+        let Some(mut rest) = entries.get(start..) else {
+            return value_error("start is behind the end");
+        };
+        let mut applied = Applied {
+            count: 0,
+            end: start,
+            missing: Vec::new(),
+        };
+        while !rest.is_empty() {
+            let entry = read_entry(&mut rest)?;
+            let missing = self.apply_entry(&entry, shop_id)?;
+            if !missing.is_empty() {
+                applied.missing = missing.concat();
+                break;
+            }
+            applied.count += 1;
+            applied.end = entries.len() - rest.len();
         }
+        Ok(applied)
     }
 
-    /// Applies logged entries; returns how many.
-    pub fn apply(&mut self, mut entries: &[u8]) -> Result<usize, Error> {
-        let mut count = 0;
-        while !entries.is_empty() {
-            let entry = read_entry(&mut entries)?;
-            self.apply_entry(&entry)?;
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn apply_entry(&mut self, entry: &record::Entry) -> Result<(), Error> {
+    /// Applies an entry, or names the chunks that takes. With `only` that shop's alone.
+    fn apply_entry(&mut self, entry: &record::Entry, only: &str) -> Result<Missing, Error> {
         let Some(command) = &entry.command else {
             return value_error("an entry without a command");
         };
@@ -260,10 +334,36 @@ impl Engine {
             return value_error("an entry with an unknown fact");
         }
         let shop_id = command::shop_id(command);
+        let mut missing = Missing::default();
+        if !only.is_empty() && only != shop_id {
+            return Ok(missing);
+        }
+        self.reach(shop_id, &mut missing)?;
+        if !missing.is_empty() {
+            return Ok(missing);
+        }
         if let Some(shop) = self.shops.get_mut(shop_id) {
+            self.books.begin(shop);
+            if shop.has_segments() {
+                fetch(
+                    shop,
+                    command,
+                    Purpose::Apply,
+                    &mut self.chunks,
+                    &mut missing,
+                )?;
+                if !missing.is_empty() {
+                    return Ok(missing);
+                }
+            }
+            let was_deleted = shop.deleted;
             shop.apply_entry(entry, command);
-            watch(shop, &mut self.schedule, &mut self.overdue);
-            return Ok(());
+            shop.forget_fetched();
+            self.books.watch(shop);
+            if shop.deleted != was_deleted {
+                self.books.ids.insert(shop_id.into(), shop.deleted);
+            }
+            return Ok(missing);
         }
         let creates = |fact: &record::Fact| {
             matches!(&fact.fact, Some(Fact::ShopApplied(applied))
@@ -273,9 +373,10 @@ impl Engine {
             return value_error(format!("an entry of the unknown shop {shop_id}"));
         }
         let mut shop = Shop::new(self.partition_of(shop_id));
+        self.books.begin(&mut shop);
         shop.apply_entry(entry, command);
         self.put(shop);
-        Ok(())
+        Ok(missing)
     }
 
     /// Decides a logged entry's command again.
@@ -287,95 +388,98 @@ impl Engine {
             ..
         } = read_entry(&mut entry)?;
         match command {
-            Some(command) if entry.is_empty() => Ok(self.run(Ok(command), now_ms, &actor, log)),
+            Some(command) if entry.is_empty() => self.run(Ok(command), now_ms, &actor, log),
             Some(_) => value_error("more than one entry"),
             None => value_error("an entry without a command"),
         }
     }
 
-    /// All shops, by id.
-    pub fn shop_ids(&self) -> Vec<String> {
-        self.ids.iter().map(|id| id.to_string()).collect()
+    /// All shops, by id; with `deleted` those that were deleted too.
+    pub fn shop_ids(&self, deleted: bool) -> Vec<String> {
+        let ids = self.books.ids.iter();
+        ids.filter(|(_, is_deleted)| deleted || !**is_deleted)
+            .map(|(id, _)| id.to_string())
+            .collect()
+    }
+
+    /// At most `size` existing shops' ids behind this one, and whether they are the last.
+    pub(crate) fn page(&self, after: &str, size: usize) -> (Vec<Arc<str>>, bool) {
+        let after = match after {
+            "" => Bound::Unbounded,
+            last => Bound::Excluded(last),
+        };
+        let behind = self.books.ids.range::<str, _>((after, Bound::Unbounded));
+        let mut existing = behind.filter(|(_, deleted)| !**deleted).map(|(id, _)| id);
+        let ids = existing.by_ref().take(size).cloned().collect();
+        (ids, existing.next().is_none())
     }
 
     /// (session, shop) of every presence session that still has agents, sorted.
     pub fn sessions(&self) -> Vec<(String, String)> {
         let mut sessions = BTreeSet::new();
         for (id, shop) in &self.shops {
-            for slot in shop.members() {
-                let session = &shop.agent(slot).session_id;
-                if !session.is_empty() {
-                    sessions.insert((session.clone(), id.to_string()));
-                }
+            for session in shop.session_ids() {
+                sessions.insert((session.to_owned(), id.to_string()));
+            }
+        }
+        for (id, place) in self.stored.iter() {
+            for session in &place.session_ids {
+                sessions.insert((session.clone(), id.to_string()));
             }
         }
         sessions.into_iter().collect()
     }
 
     /// A shop's canonical snapshot.
-    pub fn snapshot(&self, shop_id: &str) -> Result<Vec<u8>, Error> {
+    pub fn snapshot(&mut self, shop_id: &str) -> Result<Vec<u8>, Error> {
+        let mut missing = Missing::default();
+        self.reach(shop_id, &mut missing)?;
         match self.shops.get(shop_id) {
-            Some(shop) => Ok(shop.snapshot()),
-            None => Err(Error::UnknownShop(shop_id.to_owned())),
+            Some(shop) => Ok(shop.snapshot(&self.chunks)?),
+            None if missing.is_empty() => Err(Error::UnknownShop(shop_id.to_owned())),
+            None => value_error("chunks of the shop are missing"),
         }
     }
 
     /// Puts a shop in place as the snapshot says.
     pub fn load_snapshot(&mut self, snapshot: &[u8]) -> Result<(), Error> {
-        let shop = Shop::from_snapshot(snapshot, |id| self.partition_of(id))
-            .map_err(|what| Error::Value(format!("not a snapshot: {what}")))?;
+        let mut shop = Shop::from_snapshot(snapshot, |id| {
+            let partition = self.partition_of(id);
+            (partition, self.books.generations[partition as usize])
+        })
+        .map_err(|what| Error::Value(format!("not a snapshot: {what}")))?;
+        self.books.begin(&mut shop);
+        shop.keeping.changed_in = shop.keeping.generation;
         self.put(shop);
         Ok(())
     }
 
     /// A hash over the whole state.
-    pub fn state_hash(&self) -> [u8; 32] {
+    pub fn state_hash(&mut self) -> Result<[u8; 32], Error> {
         let mut hash = Sha256::new();
-        for shop in self.ids.iter().filter_map(|id| self.shops.get(id)) {
-            hash.update(Sha256::digest(shop.snapshot()));
+        for id in self.shop_ids(true) {
+            hash.update(Sha256::digest(self.snapshot(&id)?));
         }
-        hash.finalize().into()
-    }
-
-    /// Takes the shops of a partition out of this engine.
-    pub fn remove_partition(&mut self, partition: u32) -> Vec<Shop> {
-        let ids: Vec<Arc<str>> = self
-            .shops
-            .iter()
-            .filter(|(_, shop)| shop.partition == partition)
-            .map(|(id, _)| id.clone())
-            .collect();
-        ids.iter().filter_map(|id| self.take(id)).collect()
-    }
-
-    /// Replaces the shops of a partition by these, taken out of an engine with as many partitions.
-    pub fn put_partition(&mut self, partition: u32, shops: Vec<Shop>) {
-        self.remove_partition(partition);
-        for shop in shops {
-            self.put(shop);
-        }
+        Ok(hash.finalize().into())
     }
 }
 
-/// Sees to it that the engine looks at a shop in time.
-fn watch(
+/// Fetches what a command needs from the shop's segments. Forgets it again if that is not all there.
+fn fetch(
     shop: &mut Shop,
-    schedule: &mut BinaryHeap<Reverse<(i64, Arc<str>)>>,
-    overdue: &mut BTreeSet<Arc<str>>,
-) {
-    let Some(time) = shop.earliest_due() else {
-        return;
-    };
-    if shop.scheduled.is_none_or(|scheduled| time < scheduled) {
-        shop.scheduled = Some(time);
-        schedule.push(Reverse((time, shop.document.shop_id.as_str().into())));
+    command: &Command,
+    purpose: Purpose,
+    chunks: &mut Chunks,
+    missing: &mut Missing,
+) -> Result<(), Error> {
+    let fetched = shop.fetch(command, purpose, chunks, missing);
+    if fetched.is_err() || !missing.is_empty() {
+        shop.forget_fetched();
     }
-    if time <= shop.last_now_ms {
-        overdue.insert(shop.document.shop_id.as_str().into());
-    }
+    Ok(fetched?)
 }
 
-fn command_kind(kind: i64) -> Result<CommandKind, Error> {
+pub(crate) fn command_kind(kind: i64) -> Result<CommandKind, Error> {
     match i32::try_from(kind).map(CommandKind::try_from) {
         Ok(Ok(kind)) if kind != CommandKind::Unspecified => Ok(kind),
         _ => value_error(format!("unknown command kind {kind}")),

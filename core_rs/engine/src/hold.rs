@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 
+use crate::lines::Order;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
 use crate::steps::Ask;
-use crate::waiting::Order;
+
 use api::{OfflineTarget, Outcome, Reason};
 
 impl Shop {

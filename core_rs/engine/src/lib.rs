@@ -6,19 +6,31 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod apply;
 mod batch;
+mod books;
+mod cache;
+mod chunks;
 mod command;
 mod config;
+mod contacts;
 mod decode;
+mod document;
 mod draft;
 mod due;
 mod engine;
-mod events;
 mod hold;
 mod ids;
 mod inquiry;
+mod install;
+mod keeping;
+mod lines;
+mod load;
+mod logs;
+mod maps;
 mod messages;
+mod needs;
 mod orders;
 mod permission;
 mod presence;
@@ -26,6 +38,7 @@ mod presence;
 pub mod proto;
 mod query;
 mod refusal;
+mod remembered;
 mod requests;
 mod robot;
 mod route;
@@ -34,6 +47,8 @@ mod settle;
 mod snapshot;
 mod state;
 mod steps;
+mod storage;
+mod stored;
 mod transfer;
 mod validation;
 mod volume;
@@ -41,7 +56,9 @@ mod waiting;
 
 pub use batch::BatchAnswer;
 pub use command::Answer;
-pub use engine::{Engine, Error, PartitionEntries, partition_of};
+pub use engine::{Applied, Engine, Error, partition_of};
+pub use logs::PartitionEntries;
+pub use storage::{Flushed, Partition, merge_chunks};
 
 /// Version of the arithmetic by which entries are applied; written into records and snapshots.
 pub const RULES_VERSION: u32 = 1;

@@ -1,8 +1,9 @@
 //! Who may change the configuration: the operator, the owner, and agents the owner has let.
 
+use crate::maps::Map;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::state::{Map, Shop};
+use crate::state::Shop;
 
 /// 客服分流管理: lets an agent change weights, groups and modes.
 pub const MANAGE: &str = "dispatch.manage";
@@ -26,6 +27,15 @@ impl Shop {
             return Ok(());
         }
         let rule = "needs dispatch.manage";
+        Err(Refusal::with_rule(Reason::NotAllowed, FIELD, rule))
+    }
+
+    /// Whether the actor may delete this shop.
+    pub fn check_may_delete(&self, actor: &str) -> Result<(), Refusal> {
+        if self.is_owner(actor) {
+            return Ok(());
+        }
+        let rule = "only the owner deletes the shop";
         Err(Refusal::with_rule(Reason::NotAllowed, FIELD, rule))
     }
 

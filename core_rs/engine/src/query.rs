@@ -1,70 +1,106 @@
 //! Queries: answers that change nothing and apply nothing that is due.
 
-use std::ops::Bound;
-
 use prost::Message;
 
+use crate::agent::presence;
+use crate::cache::Missing;
 use crate::command::Answer;
 use crate::decode;
-use crate::engine::Engine;
+use crate::engine::{Engine, Error};
 use crate::proto::fenliu::engine::v1::QueryKind;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::state::{Shop, presence};
+use crate::state::Shop;
 use crate::validation;
 
 impl Engine {
-    pub(crate) fn answer(&self, kind: QueryKind, request: &[u8]) -> Answer {
-        let mut partition = None;
-        let mut shop = |shop_id: &str| {
-            partition = (!shop_id.is_empty()).then(|| self.partition_of(shop_id));
-            validation::id(shop_id, "shop_id")?;
-            self.shop(shop_id)
-                .ok_or_else(|| Refusal::of(Reason::ShopNotFound, "shop_id"))
-        };
-        let result = match kind {
-            QueryKind::GetShop => decode::message(&decode::GET_SHOP, request)
-                .and_then(|request: api::GetShopRequest| shop(&request.shop_id))
-                .map(get_shop),
-            QueryKind::ListPresence => decode::message(&decode::LIST_PRESENCE, request)
-                .and_then(|request: api::ListPresenceRequest| shop(&request.shop_id))
-                .map(list_presence),
-            QueryKind::ListShops | QueryKind::Unspecified => {
-                decode::message(&decode::LIST_SHOPS, request)
-                    .and_then(|request: api::ListShopsRequest| self.list_shops(&request))
+    /// Answers a query; loads the shops it is about.
+    pub fn query(&mut self, kind: i64, request: &[u8]) -> Result<Answer, Error> {
+        match i32::try_from(kind).map(QueryKind::try_from) {
+            Ok(Ok(QueryKind::GetShop)) => {
+                let request = decode::message(&decode::GET_SHOP, request)
+                    .map(|request: api::GetShopRequest| request.shop_id);
+                self.ask_shop(request, get_shop)
             }
-        };
-        Answer::new(result, partition)
+            Ok(Ok(QueryKind::ListPresence)) => {
+                let request = decode::message(&decode::LIST_PRESENCE, request)
+                    .map(|request: api::ListPresenceRequest| request.shop_id);
+                self.ask_shop(request, list_presence)
+            }
+            Ok(Ok(QueryKind::ListShops)) => self.list_shops(request),
+            _ => Err(Error::Value(format!("unknown query kind {kind}"))),
+        }
     }
 
-    fn list_shops(&self, request: &api::ListShopsRequest) -> Result<Vec<u8>, Refusal> {
-        validation::within(request.page_size, 0, 1000, "page_size")?;
-        validation::optional_id(&request.page_token, "page_token")?;
-        let size = match usize::try_from(request.page_size) {
-            Ok(size) if size > 0 => size,
-            _ => 100,
+    fn ask_shop(
+        &mut self,
+        shop_id: Result<String, Refusal>,
+        answer: impl Fn(&Shop) -> Vec<u8>,
+    ) -> Result<Answer, Error> {
+        let shop_id = match shop_id {
+            Ok(shop_id) => shop_id,
+            Err(refusal) => return Ok(Answer::new(Err(refusal), None)),
         };
-        let after = match request.page_token.as_str() {
-            "" => Bound::Unbounded,
-            last => Bound::Excluded(last),
+        let partition = (!shop_id.is_empty()).then(|| self.partition_of(&shop_id));
+        if let Err(refusal) = validation::id(&shop_id, "shop_id") {
+            return Ok(Answer::new(Err(refusal), partition));
+        }
+        let mut missing = Missing::default();
+        let shop = self.reach(&shop_id, &mut missing)?;
+        let found = shop.filter(|shop| shop.exists()).map(|shop| answer(shop));
+        if !missing.is_empty() {
+            return Ok(Answer::needs(&missing, partition));
+        }
+        let result = found.ok_or_else(|| Refusal::of(Reason::ShopNotFound, "shop_id"));
+        Ok(Answer::new(result, partition))
+    }
+
+    fn list_shops(&mut self, request: &[u8]) -> Result<Answer, Error> {
+        let page = match decode::message(&decode::LIST_SHOPS, request).and_then(page_of) {
+            Ok(page) => page,
+            Err(refusal) => return Ok(Answer::new(Err(refusal), None)),
         };
-        let mut ids = self.ids.range::<str, _>((after, Bound::Unbounded));
-        let shops: Vec<api::ShopSummary> = ids
-            .by_ref()
-            .take(size)
-            .filter_map(|id| self.shop(id))
-            .map(summary)
-            .collect();
-        let next_page_token = match (ids.next(), shops.last()) {
-            (Some(_), Some(last)) => last.shop_id.clone(),
+        let (ids, is_last) = self.page(&page.after, page.size);
+        let mut missing = Missing::default();
+        let mut shops = Vec::new();
+        for id in &ids {
+            if let Some(shop) = self.reach(id, &mut missing)? {
+                shops.push(summary(shop));
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(Answer::needs(&missing, None));
+        }
+        let next_page_token = match shops.last() {
+            Some(last) if !is_last => last.shop_id.clone(),
             _ => String::new(),
         };
-        Ok(api::ListShopsResponse {
+        let response = api::ListShopsResponse {
             shops,
             next_page_token,
-        }
-        .encode_to_vec())
+        };
+        Ok(Answer::new(Ok(response.encode_to_vec()), None))
     }
+}
+
+/// What a `LIST_SHOPS` asks for.
+struct Page {
+    /// Empty: from the first shop on.
+    after: String,
+    size: usize,
+}
+
+fn page_of(request: api::ListShopsRequest) -> Result<Page, Refusal> {
+    validation::within(request.page_size, 0, 1000, "page_size")?;
+    validation::optional_id(&request.page_token, "page_token")?;
+    let size = match usize::try_from(request.page_size) {
+        Ok(size) if size > 0 => size,
+        _ => 100,
+    };
+    Ok(Page {
+        after: request.page_token,
+        size,
+    })
 }
 
 fn get_shop(shop: &Shop) -> Vec<u8> {

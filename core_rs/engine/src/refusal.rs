@@ -20,6 +20,7 @@ pub enum Reason {
     NotAllowed,
     ConversationClosed,
     ReceiverUnavailable,
+    ShopInUse,
     HopLimit,
     StaleEtag,
 }
@@ -38,6 +39,7 @@ impl Reason {
             Self::NotAllowed => (7, "NOT_ALLOWED", ""),
             Self::ConversationClosed => (9, "CONVERSATION_CLOSED", "already closed"),
             Self::ReceiverUnavailable => (9, "RECEIVER_UNAVAILABLE", ""),
+            Self::ShopInUse => (9, "SHOP_IN_USE", "conversations are open or buyers wait"),
             Self::HopLimit => (9, "HOP_LIMIT", "at most 10 hops"),
             Self::StaleEtag => (10, "STALE_ETAG", ""),
         }

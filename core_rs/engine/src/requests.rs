@@ -35,7 +35,7 @@ impl Shop {
     ) -> api::CancelInquiryResponse {
         let was_waiting = self.waiting(&request.buyer_id).is_some();
         if was_waiting {
-            let cancelled = record::WaitingCancelled {};
+            let cancelled = record::WaitingCancelled::default();
             self.emit(Fact::WaitingCancelled(cancelled), draft);
         }
         api::CancelInquiryResponse { was_waiting }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::state::Agent;
+use crate::agent::Agent;
 
 const ONE: u128 = 1 << 64;
 

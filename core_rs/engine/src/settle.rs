@@ -16,10 +16,8 @@ use api::Reason;
 impl Shop {
     pub fn settle(&mut self, when: When, draft: &mut Draft) {
         let unsettled = self.unsettled;
-        // Before its last time, where a shortened setting leads, windows are open that closed since.
-        let anything = unsettled.anything || draft.time(when) < self.last_now_ms;
-        if (unsettled.load || anything) && !self.lines.is_empty() {
-            self.settle_queue(anything, when, draft);
+        if (unsettled.load || unsettled.anything) && !self.lines.is_empty() {
+            self.settle_queue(unsettled.anything, when, draft);
             self.settle_wanted(when, draft);
             self.settle_pool(when, draft);
         }

@@ -1,23 +1,89 @@
-//! A shop's state as its canonical `ShopSnapshot`, and back.
-
-use std::sync::Arc;
+//! A shop's state as its canonical `ShopSnapshot`; of a stored shop, its head and what it has learned.
 
 use prost::Message;
 
 use crate::RULES_VERSION;
-use crate::apply::PoolSeed;
-use crate::events::EventIds;
+use crate::agent::agent_state;
+use crate::cache::Chunks;
+use crate::chunks::{self, Bad, Chunk, Entry};
 use crate::inquiry;
+use crate::needs::{read_answered, read_contact};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::selection::Member;
-use crate::state::{
-    Contact, Conversation, Hops, Map, Remembered, Shop, Waiting, agent_state, still_remembered,
-};
-use crate::volume::Volume;
+use crate::state::{Buyer, Conversation, Shop};
+
+const BAD_KEY: Bad = "a bad key";
+const CHUNKS_MISSING: Bad = "chunks of the shop are missing";
+
+/// An entry for a segment.
+pub struct Learned {
+    pub key: Vec<u8>,
+    pub at_ms: i64,
+    pub value: Vec<u8>,
+}
+
+impl Learned {
+    pub fn as_entry(&self) -> Entry<'_> {
+        Entry {
+            key: &self.key,
+            at_ms: self.at_ms,
+            value: &self.value,
+        }
+    }
+}
+
+impl From<Entry<'_>> for Learned {
+    fn from(entry: Entry<'_>) -> Self {
+        Self {
+            key: entry.key.to_vec(),
+            at_ms: entry.at_ms,
+            value: entry.value.to_vec(),
+        }
+    }
+}
 
 impl Shop {
-    /// Equal states give equal bytes.
-    pub fn snapshot(&self) -> Vec<u8> {
+    /// Everything that exists, canonical: equal states give equal bytes. Fails when chunks are not
+    /// there that may hold something.
+    pub fn snapshot(&self, chunks: &Chunks) -> Result<Vec<u8>, Bad> {
+        let now = self.last_now_ms;
+        let lifetimes = self.lifetimes(now);
+        let mut entries = self.learned();
+        for segment in &self.keeping.stored.segments {
+            for chunk in &segment.chunks {
+                match chunks.content(&chunk.id) {
+                    Some(content) => {
+                        for entry in Chunk::open(content)?.entries() {
+                            entries.push(Learned::from(entry?));
+                        }
+                    }
+                    None if lifetimes.anything(chunk.newest_ms) => return Err(CHUNKS_MISSING),
+                    None => {}
+                }
+            }
+        }
+        // Of equal keys the first, the newest, decides.
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        entries.dedup_by(|later, first| later.key == first.key);
+        let mut snapshot = self.head_state();
+        for entry in &entries {
+            if lifetimes.entry(&entry.as_entry())? {
+                self.add_entry(entry, &mut snapshot)?;
+            }
+        }
+        snapshot
+            .contacts
+            .sort_unstable_by(|a, b| a.buyer_id.cmp(&b.buyer_id));
+        Ok(snapshot.encode_to_vec())
+    }
+
+    /// The head: everything but what stands in segments.
+    pub fn head(&self) -> Vec<u8> {
+        self.head_state().encode_to_vec()
+    }
+
+    /// Everything but remembered ids and the contacts of buyers who are not live.
+    fn head_state(&self) -> record::ShopSnapshot {
         let now = self.last_now_ms;
         record::ShopSnapshot {
             rules_version: RULES_VERSION,
@@ -31,16 +97,98 @@ impl Shop {
                 .map(|slot| agent_state(self.agent(slot)))
                 .collect(),
             conversations: self.conversation_states(),
-            contacts: self.contact_states(now),
+            contacts: self.live_contact_states(now),
             waiting: self.waiting_states(),
-            requests: self.request_states(now),
-            events: self.message_events.states(now),
             pools: self.pool_states(),
             mixed: self.mixed_states(),
             slot_releases_ms: self.slot_releases.iter().copied().collect(),
-            order_events: self.order_events.states(now),
+            contacts_since_ms: self.contacts_since_ms,
+            deleted: self.deleted,
+            ..Default::default()
         }
-        .encode_to_vec()
+    }
+
+    /// What is in the generations and exists, each key once; in no order.
+    pub fn learned(&self) -> Vec<Learned> {
+        let now = self.last_now_ms;
+        let lifetimes = self.lifetimes(now);
+        let mut learned = Vec::new();
+        for (id, buyer) in &self.buyers {
+            let Some(contact) = buyer.contact.filter(|_| !buyer.is_live()) else {
+                continue;
+            };
+            if !lifetimes.contact(contact.consulted_at_ms) {
+                continue;
+            }
+            let conversation = contact.conversation.to_be_bytes();
+            let agent_id = self.agent(contact.agent).id.as_bytes();
+            let mut add = |kind: u8, of: &[u8], value: Vec<u8>| {
+                learned.push(Learned {
+                    key: chunks::key(kind, of),
+                    at_ms: contact.consulted_at_ms,
+                    value,
+                });
+            };
+            let value = [conversation.as_slice(), agent_id].concat();
+            add(chunks::CONTACT, id.as_bytes(), value);
+            add(chunks::CONVERSATION, &conversation, id.as_bytes().to_vec());
+        }
+        let requests = self.requests.existing(now);
+        learned.extend(requests.map(|(id, at_ms, answered)| Learned {
+            key: chunks::key(chunks::REQUEST, id.as_bytes()),
+            at_ms,
+            value: [answered.digest.as_slice(), &answered.reply].concat(),
+        }));
+        for (kind, events) in [
+            (chunks::MESSAGE_EVENT, &self.message_events),
+            (chunks::ORDER_EVENT, &self.order_events),
+        ] {
+            learned.extend(events.existing(now).map(|(id, at_ms, ())| Learned {
+                key: chunks::key(kind, id.as_bytes()),
+                at_ms,
+                value: Vec::new(),
+            }));
+        }
+        learned
+    }
+
+    /// An entry of a segment, as a snapshot lists it.
+    fn add_entry(&self, entry: &Learned, to: &mut record::ShopSnapshot) -> Result<(), Bad> {
+        let at_ms = entry.at_ms;
+        let (&kind, id) = entry.key.split_first().ok_or(BAD_KEY)?;
+        if kind == chunks::CONVERSATION {
+            return Ok(());
+        }
+        let id = std::str::from_utf8(id).map_err(|_| BAD_KEY)?;
+        let event = |event_id: &str| record::EventState {
+            event_id: event_id.to_owned(),
+            at_ms,
+        };
+        match kind {
+            chunks::CONTACT if self.buyers.get(id).is_some_and(Buyer::is_live) => {}
+            chunks::CONTACT => {
+                let (conversation, agent_id) = read_contact(&entry.value)?;
+                to.contacts.push(record::ContactState {
+                    buyer_id: id.to_owned(),
+                    agent_id: agent_id.to_owned(),
+                    consulted_at_ms: at_ms,
+                    conversation,
+                });
+            }
+            chunks::REQUEST => {
+                let answered = read_answered(&entry.value)?;
+                to.requests.push(record::RequestState {
+                    request_id: id.to_owned(),
+                    digest: answered.digest.to_vec(),
+                    at_ms,
+                    reply: answered.reply,
+                });
+            }
+            chunks::MESSAGE_EVENT => to.events.push(event(id)),
+            chunks::ORDER_EVENT => to.order_events.push(event(id)),
+            _ => return Err(BAD_KEY),
+        }
+        Ok(())
     }
 
     fn conversation_states(&self) -> Vec<record::ConversationState> {
@@ -66,12 +214,14 @@ impl Shop {
         states
     }
 
-    fn contact_states(&self, now: i64) -> Vec<record::ContactState> {
+    fn live_contact_states(&self, now: i64) -> Vec<record::ContactState> {
+        let lifetimes = self.lifetimes(now);
         let mut states: Vec<_> = self
             .buyers
             .iter()
+            .filter(|(_, buyer)| buyer.is_live())
             .filter_map(|(id, buyer)| Some((id, buyer.contact?)))
-            .filter(|(_, contact)| self.contact_exists(contact, now))
+            .filter(|(_, contact)| lifetimes.contact(contact.consulted_at_ms))
             .map(|(id, contact)| record::ContactState {
                 buyer_id: id.to_string(),
                 agent_id: self.agent(contact.agent).id.to_string(),
@@ -102,22 +252,6 @@ impl Shop {
             })
             .collect();
         states.sort_unstable_by(|a, b| a.buyer_id.cmp(&b.buyer_id));
-        states
-    }
-
-    fn request_states(&self, now: i64) -> Vec<record::RequestState> {
-        let mut states: Vec<_> = self
-            .requests
-            .iter()
-            .filter(|(_, request)| still_remembered(request.at_ms, now))
-            .map(|(id, request)| record::RequestState {
-                request_id: id.to_string(),
-                digest: request.digest.to_vec(),
-                at_ms: request.at_ms,
-                reply: request.reply.clone(),
-            })
-            .collect();
-        states.sort_unstable_by(|a, b| a.request_id.cmp(&b.request_id));
         states
     }
 
@@ -157,185 +291,4 @@ impl Shop {
             })
             .collect()
     }
-
-    /// The shop a snapshot holds, or what is wrong with the bytes.
-    pub fn from_snapshot(bytes: &[u8], partition_of: impl Fn(&str) -> u32) -> Result<Self, String> {
-        let snapshot = record::ShopSnapshot::decode(bytes).map_err(|e| e.to_string())?;
-        if snapshot.rules_version != RULES_VERSION {
-            let version = snapshot.rules_version;
-            return Err(format!("rules version {version} is not known"));
-        }
-        let document = snapshot.shop.ok_or("no shop in the snapshot")?;
-        if document.shop_id.is_empty() {
-            return Err("the shop has no id".to_owned());
-        }
-        let same_agents = document.agents.len() == snapshot.agents.len()
-            && document
-                .agents
-                .iter()
-                .zip(&snapshot.agents)
-                .all(|(agent, state)| agent.agent_id == state.agent_id);
-        if !same_agents {
-            return Err("agents and their states differ".to_owned());
-        }
-        let agents: Map<&str, ()> = document
-            .agents
-            .iter()
-            .map(|agent| (agent.agent_id.as_str(), ()))
-            .collect();
-        let known = |id: &String| agents.contains_key(id.as_str());
-        let buyers = document.settings.iter().flat_map(|s| &s.buyer_agents);
-        if !document.groups.iter().flat_map(|g| &g.agent_ids).all(known)
-            || !buyers.map(|buyer| &buyer.agent_id).all(known)
-        {
-            return Err("the shop names an unknown agent".to_owned());
-        }
-
-        let mut shop = Self::new(partition_of(&document.shop_id));
-        shop.last_now_ms = snapshot.last_now_ms;
-        shop.last_decision = snapshot.last_decision;
-        shop.last_conversation = snapshot.last_conversation;
-        shop.clamped_timestamps = snapshot.clamped_timestamps;
-        for state in snapshot.agents {
-            let slot = shop.intern(&state.agent_id);
-            let agent = shop.agent_mut(slot);
-            agent.status = state.status();
-            agent.since_ms = state.since_ms;
-            agent.cause = state.cause;
-            agent.session_id = state.session_id;
-            agent.absolute_awaiting = state.absolute_awaiting;
-            agent.volume = Volume {
-                day: state.volume_day,
-                received_today: state.received_today,
-                hour: state.volume_hour,
-                received_this_hour: state.received_this_hour,
-            };
-        }
-        for state in snapshot.conversations {
-            shop.load_conversation(state);
-        }
-        for state in snapshot.contacts {
-            let agent = shop.intern(&state.agent_id);
-            let contact = Contact {
-                agent,
-                consulted_at_ms: state.consulted_at_ms,
-                conversation: state.conversation,
-            };
-            let buyer = shop.buyer_key(&state.buyer_id);
-            shop.set_contact(buyer, contact);
-        }
-        let mut waiting = Vec::new();
-        for state in snapshot.waiting {
-            let buyer = shop.buyer_key(&state.buyer_id);
-            waiting.push(buyer.clone());
-            let entry = Waiting {
-                outcome: state.outcome(),
-                agent_id: state.agent_id,
-                since_ms: state.since_ms,
-                decision: state.decision,
-                inquiry: inquiry::kept(state.inquiry),
-                target_agent_id: state.target_agent_id,
-                target_group_id: state.target_group_id,
-                hops: Hops {
-                    reply: state.reply_hops,
-                    transfer: state.transfer_hops,
-                },
-            };
-            shop.buyers.entry(buyer).or_default().waiting = Some(entry.into());
-        }
-        for state in snapshot.mixed {
-            shop.mixed.insert(state.owner, state.accumulator);
-        }
-        shop.slot_releases = snapshot.slot_releases_ms.into();
-        for state in snapshot.requests {
-            let id: Arc<str> = state.request_id.into();
-            let digest = state
-                .digest
-                .try_into()
-                .map_err(|_| "a digest has not 16 bytes")?;
-            let (at_ms, reply) = (state.at_ms, state.reply);
-            let request = Remembered {
-                digest,
-                at_ms,
-                reply,
-            };
-            shop.requests.insert(id.clone(), request);
-            shop.request_queue.push_back((at_ms, id));
-        }
-        shop.message_events = EventIds::load(snapshot.events);
-        shop.order_events = EventIds::load(snapshot.order_events);
-        shop.request_queue.make_contiguous().sort_unstable();
-        shop.contact_queue.make_contiguous().sort_unstable();
-
-        let groups: Map<&str, u32> = document
-            .groups
-            .iter()
-            .map(|group| group.group_id.as_str())
-            .zip(0..)
-            .collect();
-        let mut seeds = Vec::new();
-        for pool in &snapshot.pools {
-            let find = |id: &String| groups.get(id.as_str()).copied();
-            let indexes: Option<Box<[u32]>> = pool.group_ids.iter().map(find).collect();
-            let mut members = Vec::new();
-            for member in &pool.members {
-                if !known(&member.agent_id) || member.weight < 1 {
-                    return Err(format!("bad pool member {}", member.agent_id));
-                }
-                members.push(Member::restored(
-                    shop.intern(&member.agent_id),
-                    u128_of(&member.eligible_at)?,
-                    member.weight.unsigned_abs(),
-                    member.available,
-                ));
-            }
-            seeds.push(PoolSeed {
-                groups: indexes
-                    .filter(|indexes| indexes.is_sorted_by(|a, b| a < b))
-                    .ok_or("a pool's groups are not the shop's, sorted")?,
-                virtual_time: u128_of(&pool.virtual_time)?,
-                members,
-            });
-        }
-        shop.install(document, seeds);
-        for buyer in waiting {
-            shop.line_up(&buyer);
-        }
-        Ok(shop)
-    }
-
-    fn load_conversation(&mut self, state: record::ConversationState) {
-        let slot = (!state.robot).then(|| self.intern(&state.agent_id));
-        if let Some(slot) = slot {
-            let agent = self.agent_mut(slot);
-            agent.open += 1;
-            agent.derived_awaiting += u32::from(state.awaiting);
-        }
-        let buyer = self.buyer_key(&state.buyer_id);
-        self.buyers.entry(buyer.clone()).or_default().open = Some(state.conversation);
-        let open = Conversation {
-            buyer,
-            agent: slot,
-            group: state.group_id.as_str().into(),
-            opened_at_ms: state.opened_at_ms,
-            last_activity_ms: state.last_activity_ms,
-            awaiting: state.awaiting,
-            answered: state.answered,
-            reply_timeout_spent: state.reply_timeout_spent,
-            inquiry: inquiry::kept(state.inquiry),
-            hops: Hops {
-                reply: state.reply_hops,
-                transfer: state.transfer_hops,
-            },
-        };
-        self.conversations.insert(state.conversation, open);
-        self.watch_idle(state.last_activity_ms, state.conversation);
-    }
-}
-
-fn u128_of(bytes: &[u8]) -> Result<u128, String> {
-    let bytes = bytes
-        .try_into()
-        .map_err(|_| "a pool's number has not 16 bytes")?;
-    Ok(u128::from_be_bytes(bytes))
 }

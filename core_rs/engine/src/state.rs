@@ -7,34 +7,32 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use crate::config::Lookup;
-use crate::events::EventIds;
+use crate::agent::Agent;
+use crate::document::Lookup;
 use crate::ids;
 use crate::inquiry::Kept;
-use crate::proto::fenliu::engine::v1 as record;
+use crate::keeping::Keeping;
+use crate::lines::Lines;
+use crate::maps::Map;
 use crate::proto::fenliu::v1 as api;
+use crate::remembered::{Answered, Generation, Remembered};
 use crate::selection::Pool;
-use crate::volume::{Limits, Volume};
-use crate::waiting::Lines;
-use api::{Outcome, PresenceStatus};
-
-pub type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
-pub type Set<K> = std::collections::HashSet<K, foldhash::fast::RandomState>;
-
-/// How long request and event ids are remembered.
-pub const REMEMBERED_MS: i64 = 86_400_000;
-
-/// `doc_index` of an agent who is not in the document.
-const ABSENT: u32 = u32::MAX;
+use api::Outcome;
 
 pub struct Shop {
     /// As stored, etag included; without an id while the shop is only about to be created.
     pub document: api::Shop,
+    /// Bytes of the document, encoded.
+    pub document_bytes: usize,
     pub partition: u32,
     pub last_now_ms: i64,
     pub last_decision: u64,
     pub last_conversation: u64,
     pub clamped_timestamps: u64,
+    /// Contacts from before do not exist; 0: no such limit.
+    pub contacts_since_ms: i64,
+    /// Of the shop only its id, its etag and its numbers are left.
+    pub deleted: bool,
     /// Accumulators of mixed mode above 0, by owner: "" the shop, else a group's id.
     pub mixed: BTreeMap<String, i32>,
     /// When conversations last ended and freed a slot; the last 21.
@@ -48,6 +46,7 @@ pub struct Shop {
     /// Agents, also those who take no part, who are ONLINE and below the pool's threshold.
     pub ready: BTreeSet<u32>,
 
+    /// Those who are live, and those whose contact is in a generation.
     pub buyers: Map<Arc<str>, Buyer>,
     /// Open ones only.
     pub conversations: Map<u64, Conversation>,
@@ -55,13 +54,14 @@ pub struct Shop {
     pub closed_last: Option<(u64, Conversation)>,
     /// The buyer whose contact was in this conversation.
     pub contact_buyers: Map<u64, Arc<str>>,
-    /// Each buyer who has a contact once, about in the order the contacts run out.
-    pub contact_queue: VecDeque<(i64, Arc<str>)>,
+    /// By generation, about in the order the contacts run out: each buyer who left a contact to one,
+    /// under the generation the buyer left it to last; others have gone on.
+    pub contact_queue: VecDeque<(Generation, i64, Arc<str>)>,
 
-    pub requests: Map<Arc<str>, Remembered>,
-    pub request_queue: VecDeque<(i64, Arc<str>)>,
-    pub message_events: EventIds,
-    pub order_events: EventIds,
+    pub requests: Remembered<Answered>,
+    pub message_events: Remembered<()>,
+    pub order_events: Remembered<()>,
+    pub keeping: Keeping,
 
     pub pools: Vec<Pool>,
     pub pools_by_groups: Map<Box<[u32]>, u32>,
@@ -83,44 +83,6 @@ pub struct Shop {
     pub scheduled: Option<i64>,
 }
 
-pub struct Agent {
-    pub id: Arc<str>,
-    /// Place in the document, which is sorted by id.
-    pub doc_index: u32,
-    pub weight: i64,
-    pub cap: i64,
-    pub limits: Limits,
-    /// Indexes of the groups that have the agent, by (priority, id).
-    pub groups: Vec<u32>,
-
-    pub status: PresenceStatus,
-    pub since_ms: i64,
-    pub cause: i32,
-    pub session_id: String,
-    pub absolute_awaiting: Option<i32>,
-
-    /// Open conversations, and how many of them are awaiting.
-    pub open: u32,
-    pub derived_awaiting: u32,
-    pub volume: Volume,
-
-    pub standing: Standing,
-    /// (pool, place in it) of every pool one of the agent's groups is in, by pool.
-    pub pools: Vec<(u32, u32)>,
-}
-
-/// What follows from an agent's state as it is now.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// May take a new buyer: ONLINE, weight above 0, below the cap, not at volume.
-    pub available: bool,
-    pub effective_weight: u64,
-    /// ONLINE, and awaiting so few that the pool may give another buyer.
-    pub ready: bool,
-    /// When an agent at volume starts again.
-    pub volume_resets_at_ms: Option<i64>,
-}
-
 /// Why somebody who waits may be taken now who could not be before.
 #[derive(Clone, Copy, Default)]
 pub struct Unsettled {
@@ -130,12 +92,20 @@ pub struct Unsettled {
     pub anything: bool,
 }
 
-/// What is known of a buyer; gone when all three are.
+/// What is known of a buyer.
 #[derive(Default)]
 pub struct Buyer {
     pub open: Option<u64>,
     pub contact: Option<Contact>,
     pub waiting: Option<Box<Waiting>>,
+    /// The generation that the contact was left to last, as far as it is in memory.
+    pub left_in: Generation,
+}
+
+impl Buyer {
+    pub fn is_live(&self) -> bool {
+        self.open.is_some() || self.waiting.is_some()
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -179,108 +149,6 @@ pub struct Hops {
     pub transfer: u32,
 }
 
-pub struct Remembered {
-    pub digest: [u8; 16],
-    pub at_ms: i64,
-    pub reply: Vec<u8>,
-}
-
-impl Agent {
-    fn new(id: Arc<str>) -> Self {
-        Self {
-            id,
-            doc_index: ABSENT,
-            weight: 0,
-            cap: 0,
-            limits: Limits::default(),
-            groups: Vec::new(),
-            status: PresenceStatus::Offline,
-            since_ms: 0,
-            cause: 0,
-            session_id: String::new(),
-            absolute_awaiting: None,
-            open: 0,
-            derived_awaiting: 0,
-            volume: Volume::default(),
-            standing: Standing::default(),
-            pools: Vec::new(),
-        }
-    }
-
-    /// As an agent starts: OFFLINE since `now`, cause unspecified, nobody received.
-    pub fn reset(&mut self, now: i64) {
-        self.volume = Volume::default();
-        self.status = PresenceStatus::Offline;
-        self.since_ms = now;
-        self.cause = 0;
-        self.session_id.clear();
-        self.absolute_awaiting = None;
-    }
-
-    /// The agent's place in a pool that one of the agent's groups is in.
-    pub fn place_in(&self, pool: u32) -> Option<u32> {
-        let at = self.pools.binary_search_by_key(&pool, |entry| entry.0);
-        at.ok().map(|at| self.pools[at].1)
-    }
-
-    pub const fn in_document(&self) -> bool {
-        self.doc_index != ABSENT
-    }
-
-    pub fn leave_document(&mut self) {
-        self.doc_index = ABSENT;
-        self.groups.clear();
-        self.pools.clear();
-        self.standing = Standing::default();
-    }
-
-    /// In the document and in at least one group.
-    pub fn takes_part(&self) -> bool {
-        self.in_document() && !self.groups.is_empty()
-    }
-
-    pub fn is_online(&self) -> bool {
-        self.status == PresenceStatus::Online
-    }
-
-    pub fn awaiting(&self) -> i64 {
-        self.absolute_awaiting
-            .map_or(self.derived_awaiting.into(), i64::from)
-    }
-
-    /// What follows from the state as it is, under this configuration.
-    pub fn assess(&self, lookup: &Lookup) -> Standing {
-        let volume_resets_at_ms = if self.in_document() {
-            self.volume.resets_at_ms(self.limits)
-        } else {
-            None
-        };
-        let available = self.in_document()
-            && self.is_online()
-            && self.weight > 0
-            && (self.cap == 0 || i64::from(self.open) < self.cap)
-            && volume_resets_at_ms.is_none();
-        let weight = if lookup.even {
-            self.weight.min(1)
-        } else {
-            self.weight
-        };
-        let full = weight * 1024;
-        let awaiting = self.awaiting();
-        let effective = if full == 0 || awaiting <= lookup.busy_threshold {
-            full
-        } else {
-            (full * (lookup.busy_threshold + 1) / (awaiting + 1)).max(1)
-        };
-        Standing {
-            available,
-            effective_weight: effective.unsigned_abs(),
-            ready: self.is_online() && awaiting < lookup.busy_threshold.max(1),
-            volume_resets_at_ms,
-        }
-    }
-}
-
 impl Conversation {
     /// Whether a reply timeout can still come.
     pub fn may_time_out(&self) -> bool {
@@ -292,11 +160,14 @@ impl Shop {
     pub fn new(partition: u32) -> Self {
         Self {
             document: api::Shop::default(),
+            document_bytes: 0,
             partition,
             last_now_ms: i64::MIN,
             last_decision: 0,
             last_conversation: 0,
             clamped_timestamps: 0,
+            contacts_since_ms: 0,
+            deleted: false,
             mixed: BTreeMap::new(),
             slot_releases: VecDeque::new(),
             agents: Vec::new(),
@@ -309,10 +180,13 @@ impl Shop {
             closed_last: None,
             contact_buyers: Map::default(),
             contact_queue: VecDeque::new(),
-            requests: Map::default(),
-            request_queue: VecDeque::new(),
-            message_events: EventIds::default(),
-            order_events: EventIds::default(),
+            requests: Remembered::default(),
+            message_events: Remembered::default(),
+            order_events: Remembered::default(),
+            keeping: Keeping {
+                fresh: true,
+                ..Keeping::default()
+            },
             pools: Vec::new(),
             pools_by_groups: Map::default(),
             pool_of_all: 0,
@@ -323,6 +197,11 @@ impl Shop {
             volume_resets: BTreeSet::new(),
             scheduled: None,
         }
+    }
+
+    /// Whether commands and queries find it: it has been made, and not deleted.
+    pub fn exists(&self) -> bool {
+        !self.document.shop_id.is_empty() && !self.deleted
     }
 
     pub fn agent(&self, slot: u32) -> &Agent {
@@ -359,16 +238,10 @@ impl Shop {
             .filter_map(|agent| self.member(&agent.agent_id))
     }
 
-    /// The buyer's contact, if one exists at `now`. What is due before `last_now_ms`, because a setting
-    /// was shortened, brings none back.
-    pub fn contact(&self, buyer_id: &str, now: i64) -> Option<Contact> {
-        let contact = self.buyers.get(buyer_id)?.contact?;
-        let now = now.max(self.last_now_ms);
-        self.contact_exists(&contact, now).then_some(contact)
-    }
-
-    pub fn contact_exists(&self, contact: &Contact, now: i64) -> bool {
-        now.saturating_sub(contact.consulted_at_ms) <= self.lookup.contact_window_ms()
+    /// The presence sessions that have agents here, sorted.
+    pub fn session_ids(&self) -> BTreeSet<&str> {
+        let sessions = self.members().map(|slot| &*self.agent(slot).session_id);
+        sessions.filter(|session| !session.is_empty()).collect()
     }
 
     /// The number in a conversation id, if it was ever issued.
@@ -383,13 +256,6 @@ impl Shop {
         Some(&self.lookup.groups[index as usize].id)
     }
 
-    /// The remembered request of this id, if it exists at `now`.
-    pub fn remembered(&self, request_id: &str, now: i64) -> Option<&Remembered> {
-        self.requests
-            .get(request_id)
-            .filter(|request| still_remembered(request.at_ms, now))
-    }
-
     /// The buyer's open conversation, if it is the robot's.
     pub fn robot_conversation(&self, buyer_id: &str) -> Option<u64> {
         let number = self.buyers.get(buyer_id)?.open?;
@@ -399,43 +265,5 @@ impl Shop {
 
     pub fn waiting(&self, buyer_id: &str) -> Option<&Waiting> {
         self.buyers.get(buyer_id)?.waiting.as_deref()
-    }
-}
-
-/// Whether an id remembered at `at_ms` still exists.
-pub fn still_remembered(at_ms: i64, now: i64) -> bool {
-    now.saturating_sub(at_ms) <= REMEMBERED_MS
-}
-
-/// An agent's presence at `now` as the API shows it.
-pub fn presence(agent: &Agent, now: i64) -> api::AgentPresence {
-    let (received_today, received_this_hour) = agent.volume.at(now);
-    api::AgentPresence {
-        received_today,
-        received_this_hour,
-        agent_id: agent.id.to_string(),
-        status: agent.status.into(),
-        since_ms: agent.since_ms,
-        cause: agent.cause,
-        session_id: agent.session_id.clone(),
-        awaiting: i32::try_from(agent.awaiting()).unwrap_or(i32::MAX),
-        open_conversations: i32::try_from(agent.open).unwrap_or(i32::MAX),
-        effective_weight: i64::try_from(agent.standing.effective_weight).unwrap_or(i64::MAX),
-    }
-}
-
-/// The snapshot's form of an agent's presence.
-pub fn agent_state(agent: &Agent) -> record::AgentState {
-    record::AgentState {
-        agent_id: agent.id.to_string(),
-        status: agent.status.into(),
-        since_ms: agent.since_ms,
-        cause: agent.cause,
-        session_id: agent.session_id.clone(),
-        absolute_awaiting: agent.absolute_awaiting,
-        volume_day: agent.volume.day,
-        received_today: agent.volume.received_today,
-        volume_hour: agent.volume.hour,
-        received_this_hour: agent.volume.received_this_hour,
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::inquiry::Asked;
+use crate::lines::Scope;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
@@ -34,15 +35,6 @@ impl Allowed<'_> {
                 .only
                 .is_none_or(|only| only.binary_search(&slot).is_ok())
     }
-}
-
-/// The groups among whose agents selection runs.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Scope {
-    /// Sorted indexes; none: all groups.
-    pub groups: Option<Box<[u32]>>,
-    /// Whether step 8 goes on to all groups.
-    pub spill: bool,
 }
 
 /// What step 5 finds.

@@ -3,11 +3,12 @@
 use crate::draft::{Draft, When};
 use crate::ids;
 use crate::inquiry::Asked;
+use crate::lines::Scope;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason as Refused, Refusal};
 use crate::state::Shop;
-use crate::steps::{Allowed, Ask, Scope};
+use crate::steps::{Allowed, Ask};
 use api::transfer_request::Target;
 use api::{Outcome, Reason};
 use record::CloseCause;

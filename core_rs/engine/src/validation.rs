@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 
+use crate::maps::{Map, Set};
 use crate::permission::MANAGE;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::Refusal;
-use crate::state::{Map, Set};
+
 use record::entry::Command;
 
 type Valid = Result<(), Refusal>;
@@ -62,6 +63,7 @@ pub fn command(command: &Command) -> Valid {
             None => Err(Refusal::invalid("shop", "required")),
         },
         Command::SetWeights(request) => weights(request),
+        Command::DeleteShop(request) => id(&request.shop_id, "shop_id"),
         Command::Tick(request) => id(&request.shop_id, "shop_id"),
     }
 }

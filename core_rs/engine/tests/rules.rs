@@ -88,8 +88,8 @@ fn idle_conversations_close_when_due() {
         .unwrap();
     assert_eq!(desk.engine.next_due(), Some(NOW + 31 * MINUTE));
 
-    assert_eq!(desk.engine.tick(NOW + 31 * MINUTE - 1), []);
-    let ticked = desk.engine.tick(NOW + 50 * MINUTE);
+    assert_eq!(desk.engine.tick(NOW + 31 * MINUTE - 1).unwrap(), []);
+    let ticked = desk.engine.tick(NOW + 50 * MINUTE).unwrap();
     assert_eq!(ticked.len(), 1);
     assert_eq!(ticked[0].count, 1);
     let entry = record::Entry::decode_length_delimited(ticked[0].entries.as_slice()).unwrap();
@@ -528,12 +528,12 @@ fn calls_that_make_no_sense_are_errors() {
     assert!(Engine::new(65_537).is_err());
     let mut engine = one_agent().engine;
     let mut log = Vec::new();
-    for kind in [0, 3, 16, -1, 1 << 40] {
+    for kind in [0, 3, 17, -1, 1 << 40] {
         assert!(engine.decide(kind, b"", NOW, "", &mut log).is_err());
     }
     assert!(engine.query(0, b"").is_err());
     assert!(engine.snapshot("t").is_err());
     assert!(engine.load_snapshot(b"\x08\x01").is_err());
-    assert!(engine.apply(b"\x05\x08").is_err());
-    assert!(engine.apply(b"\x00").is_err());
+    assert!(engine.apply(b"\x05\x08", 0, "").is_err());
+    assert!(engine.apply(b"\x00", 0, "").is_err());
 }

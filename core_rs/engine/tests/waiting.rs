@@ -170,20 +170,20 @@ fn the_pool_gives_an_agent_no_more_than_can_be_answered() {
         let pooled = desk.route(&inquiry(&format!("b{n}")), NOW + n).unwrap();
         assert_eq!(pooled.reason(), api::Reason::OfflinePool);
     }
-    let waiting = |desk: &Desk| -> Vec<String> {
+    let waiting = |desk: &mut Desk| -> Vec<String> {
         let entries = desk.snapshot().waiting;
         entries.into_iter().map(|entry| entry.buyer_id).collect()
     };
     // The answer shows what settling made of it.
     let presence = desk.set_presence("a", api::PresenceStatus::Online, None, NOW + 9);
     assert_eq!((presence.awaiting, presence.open_conversations), (2, 2));
-    assert_eq!(waiting(&desk), ["b2", "b3", "b4"]);
+    assert_eq!(waiting(&mut desk), ["b2", "b3", "b4"]);
     desk.message(&event(api::Sender::Agent, "b0"), NOW + 10)
         .unwrap();
-    assert_eq!(waiting(&desk), ["b3", "b4"]);
+    assert_eq!(waiting(&mut desk), ["b3", "b4"]);
     // Whose recent contact comes, goes first.
     desk.set_presence("b", api::PresenceStatus::Online, Some(1), NOW + 11);
-    assert_eq!(waiting(&desk), ["b3"]);
+    assert_eq!(waiting(&mut desk), ["b3"]);
     let decided = desk.decided_last();
     assert_eq!(
         (decided.buyer_id.as_str(), decided.agent_id.as_str()),

@@ -19,6 +19,7 @@ from fenliu.cli.check import check
 from fenliu.cli.command import Group, Option
 from fenliu.cli.demo import demo
 from fenliu.cli.errors import one_line_errors
+from fenliu.cli.explain import explain
 from fenliu.cli.language import Words
 from fenliu.cli.replay import replay
 from fenliu.cli.report import report
@@ -72,6 +73,7 @@ for _command in (
     shop,
     route,
     watch,
+    explain,
     report,
     replay,
     backup,

@@ -100,9 +100,10 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Takes --lang first, wherever it stands: usage errors and --help speak it too."""
-        for name, value in pairwise(" ".join(args).replace("--lang=", "--lang ").split()):
+        for argument, following in pairwise([*args, ""]):
+            name, has_value, value = argument.partition("=")
             for known in get_args(Language):
-                if (name, value) == ("--lang", known):
+                if name == "--lang" and known == (value if has_value else following):
                     choose(ctx, known)
                     speak()
         return super().parse_args(ctx, args)

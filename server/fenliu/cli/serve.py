@@ -9,6 +9,7 @@ import click
 
 from fenliu import app
 from fenliu.cli.command import command, option
+from fenliu.cli.size import Size
 from fenliu.config import (
     DEFAULT_DATA,
     DEFAULT_LISTEN,
@@ -77,6 +78,26 @@ core_option = option(
     en="Partitions of a new data directory.",
 )
 @option(
+    "--memory-limit",
+    type=Size(),
+    default="0",
+    zh="常驻内存的上限，如 2GiB；用不到的状态留在磁盘上。0：不限。",
+    en="Resident memory to stay below, as 2GiB; state not in use stays on disk. 0: no limit.",
+)
+@option(
+    "--snapshot-after",
+    type=Size(),
+    default="16MiB",
+    zh="日志每增长这么多就写快照，重启时最多读这么多。",
+    en="Log after which snapshots are made; about what a restart has to read.",
+)
+@option(
+    "--retention-days",
+    default=90,
+    zh="记录保留的天数；0：永久。",
+    en="Days for which the log is kept; 0: for ever.",
+)
+@option(
     "--lease-ms",
     default=30_000,
     zh="在线会话静默多久后结束（毫秒）。",
@@ -108,6 +129,9 @@ def serve(
     durability: Durability,
     reflection: bool,
     partitions: int,
+    memory_limit: int,
+    snapshot_after: int,
+    retention_days: int,
     lease_ms: int,
     heartbeat_ms: int,
     slow_reader_ms: int,
@@ -122,6 +146,9 @@ def serve(
         durability=durability,
         reflection=reflection,
         partitions=partitions,
+        memory_limit=memory_limit,
+        snapshot_after=snapshot_after,
+        retention_days=retention_days,
         lease_ms=lease_ms,
         heartbeat_ms=heartbeat_ms,
         slow_reader_ms=slow_reader_ms,

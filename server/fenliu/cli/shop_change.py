@@ -55,11 +55,12 @@ def undo(shop_id: str, change_id: str, target: str, actor: str, as_json: bool) -
 @click.argument("shop_id", metavar="SHOP")
 @option(
     "--force",
+    envvar="FENLIU_DELETE_FORCE",  # FENLIU_FORCE, meant for a backup, deletes nothing.
     is_flag=True,
     zh="结束进行中的会话，取消等候的买家。",
     en="End open conversations and cancel who waits.",
 )
-@option("--yes", is_flag=True, zh="不询问。", en="Do not ask.")
+@option("--yes", envvar="FENLIU_DELETE_YES", is_flag=True, zh="不询问。", en="Do not ask.")
 @target_option
 @actor_option
 @json_option

@@ -45,7 +45,7 @@ def edit(shop_id: str, target: str, actor: str) -> None:
     session = _Session(stored, target, actor)
     try:
         session.run()
-    except (Exception, click.Abort):
+    except BaseException:
         session.keep()
         raise
 
@@ -68,10 +68,10 @@ class _Session:
                 raise click.ClickException(problem)
             try:
                 after = self._read()
+                found = differences(self._stored, resolved(after))
             except ValueError as error:
                 problem = " ".join(str(error).split())
                 continue
-            found = differences(self._stored, resolved(after))
             if not found:
                 click.echo(words("没有变化", "unchanged"))
                 return
@@ -123,7 +123,6 @@ class _Session:
                     f"only shop {self._stored.shop_id} can be here; `fenliu apply` is for others",
                 )
             )
-        resolved(shop)
         return shop
 
     def _ask(self) -> str:

@@ -12,7 +12,7 @@ _CLOSING = "，。；：！？、）】》”’…·,.;:!?)]}"
 _OPENING = "（【《“‘(["
 _WIDE = r"[\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]"
 _UNIT = re.compile(
-    rf"\s+|[{re.escape(_OPENING)}]*(?:{_WIDE}|(?:(?!{_WIDE})\S)+)[{re.escape(_CLOSING)}]*"
+    rf"\s+|\[\S+|[^\s\[]+\]|[{re.escape(_OPENING)}]*(?:{_WIDE}|(?:(?!{_WIDE})\S)+)[{re.escape(_CLOSING)}]*"
 )
 
 
@@ -37,7 +37,7 @@ def paragraphs(text: str, width: int) -> list[str]:
 
 
 def _units(text: str, width: int) -> Iterator[str]:
-    """What stays together: a word, a blank, a Chinese character with its punctuation."""
+    """What stays together: a word, a blank, a Chinese character with its punctuation, "[变量：X]"."""
     for found in _UNIT.finditer(text.strip()):
         unit = " " if found[0].isspace() else found[0]
         while cell_len(unit) > width:

@@ -7,7 +7,6 @@ unchanged, until the patience is used up; ids are filled in first so that nothin
 from __future__ import annotations
 
 import asyncio
-import random
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
@@ -18,6 +17,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from fenliu.client.errors import FenliuError
+from fenliu.client.retry import pause_s, retried
 from fenliu.v1 import dispatch_pb2, insight_pb2, operator_pb2, presence_pb2, shop_pb2
 
 _Request = TypeVar("_Request", bound=Message)
@@ -28,20 +28,6 @@ _PRESENCE = "/fenliu.v1.PresenceService/"
 _SHOP = "/fenliu.v1.ShopService/"
 _INSIGHT = "/fenliu.v1.InsightService/"
 _OPERATOR = "/fenliu.v1.OperatorService/"
-
-# CANCELLED reaches us as an error only when the server's side gave the call up, as it does when a
-# stop runs out of grace; our own cancellation is asyncio's.
-_RETRIED = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.CANCELLED,
-    }
-)
-# The caller has to know that it does not keep up.
-_NOT_RETRIED = frozenset({"SLOW_READER"})
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 2.0
 
 _CHANNEL_OPTIONS = (
     # A restarted server is noticed within a second instead of gRPC's two minutes.
@@ -459,6 +445,14 @@ class FenliuClient:
 
     # InsightService
 
+    async def explain_decision(
+        self, request: insight_pb2.ExplainDecisionRequest
+    ) -> insight_pb2.ExplainDecisionResponse:
+        """Every step of a decision and how each agent stood, in words."""
+        return await self._unary(
+            _INSIGHT + "ExplainDecision", request, insight_pb2.ExplainDecisionResponse, None
+        )
+
     async def get_reception_report(
         self, request: insight_pb2.GetReceptionReportRequest, *, now_ms: int | None = None
     ) -> insight_pb2.GetReceptionReportResponse:
@@ -561,18 +555,14 @@ class _Patience:
     def renew(self) -> None:
         """Something got through: all patience is there again."""
         self._give_up_at = self._clock() + self._patience_s
-        self._pause_s = _FIRST_PAUSE_S
+        self._tries = 0
 
     async def wait(self, error: FenliuError) -> None:
         """Waits until it is time to try again; raises `error` when that cannot help or lasts too long."""
-        if error.code not in _RETRIED or error.reason in _NOT_RETRIED:
+        if not retried(error):
             raise error
-        wait_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients, no secret
-        if error.pushback_ms is not None:
-            if error.pushback_ms < 0:
-                raise error
-            wait_s = error.pushback_ms / 1000
+        self._tries += 1
+        wait_s = pause_s(self._tries, error.pushback_ms)
         if self._clock() + wait_s > self._give_up_at:
             raise error
         await asyncio.sleep(wait_s)
-        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)

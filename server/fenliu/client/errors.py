@@ -39,15 +39,28 @@ class FenliuError(Exception):
     def __str__(self) -> str:
         return f"{self.message or 'no text'} ({self.reason or self.code.name})"
 
+    def again(self) -> FenliuError:
+        """The same for another caller: one exception raised in two places mixes up their tracebacks."""
+        return FenliuError(
+            self.code,
+            self.message,
+            reason=self.reason,
+            field=self.field,
+            rule=self.rule,
+            pushback_ms=self.pushback_ms,
+        )
+
     @classmethod
     def from_status(
         cls, status: status_pb2.Status, *, pushback_ms: int | None = None
     ) -> FenliuError:
         """From a `google.rpc.Status`, as batches carry it for an element that failed alone."""
         info = error_details_pb2.ErrorInfo()
+        retry = error_details_pb2.RetryInfo()
         for detail in status.details:
-            if detail.Unpack(info):
-                break
+            # A trailer says more than RetryInfo: it can also say "do not".
+            if not detail.Unpack(info) and detail.Unpack(retry) and pushback_ms is None:
+                pushback_ms = retry.retry_delay.ToMilliseconds()
         return cls(
             _CODES.get(status.code, grpc.StatusCode.UNKNOWN),
             status.message,

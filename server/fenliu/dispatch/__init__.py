@@ -13,7 +13,7 @@ from fenliu.dispatch.errors import (
     JournalUnavailable,
     Overloaded,
 )
-from fenliu.recovery import Difference, Replayed, Verified, replay, verify
+from fenliu.dispatch.stored import Keeping
 
 __all__ = [
     "Answer",
@@ -21,21 +21,17 @@ __all__ = [
     "Checked",
     "Clock",
     "ClockRefused",
-    "Difference",
     "DispatchError",
     "Dispatcher",
     "EngineFailure",
     "JournalUnavailable",
+    "Keeping",
     "Overloaded",
     "PendingBatch",
     "Problem",
-    "Replayed",
     "TraceClock",
-    "Verified",
     "WallClock",
     "check",
-    "replay",
     "steps_of",
     "storage_problem",
-    "verify",
 ]

@@ -3,24 +3,31 @@
 Knows records and the engine's face; changes nothing, and a server may be running meanwhile.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from fenliu.recovery import replay, verify
 from fenliu.engine import Core
 from fenliu.journal import (
     CorruptRecord,
+    CorruptSnapshot,
     Head,
     JournalError,
+    ManifestHead,
     NewerRecord,
     NewerVersion,
     Reader,
     Record,
+    StoredManifest,
 )
+from fenliu.recovery import combined, recover, replay, shop_hashes, verify
 
 RESTORE = (
     "stop the server, restore the newest backup that is whole (`fenliu restore`) into a new directory,"
     " and keep this one"
+)
+_REBUILD = (
+    "the server passes it over and serves by the log as long as that is whole from its beginning;"
+    " make a new one by restarting it; if the log's beginning was dropped: " + RESTORE
 )
 _NEWER = "use the version that wrote it, or a newer one"
 _NEWER_OR_DAMAGED = f"if a newer version wrote it: {_NEWER}; if none did, it is damaged: {RESTORE}"
@@ -73,30 +80,57 @@ def check(journal: Reader, core: Core, *, deep: bool, step: Callable[[], None]) 
     """
     watched = _Watched(journal, step)
     checked = Checked()
-    state = core.engine(journal.partitions)
+    hashes: dict[bytes, bytes] = {}
     for partition in sorted(journal.heads()):
         try:
             engine, replayed = replay(watched, core, [partition])
             checked.records += replayed.records
             checked.entries += replayed.entries
-            state.take_partition(engine, partition)
+            checked.shops += len(engine.shop_ids())
+            found = shop_hashes(watched, engine)
+            hashes |= found
+            checked.problems += _snapshot_problems(watched, core, partition, found)
             differences = verify(watched, core, [partition]).differences if deep else []
         except JournalError as error:
             checked.problems.append(_problem(partition, error))
         else:
             checked.problems += [
                 Problem(
-                    f"entry {found.index + 1} comes out otherwise when it is decided again",
+                    f"entry {one.index + 1} comes out otherwise when it is decided again",
                     _DECIDED_OTHERWISE,
-                    found.partition,
-                    found.seq,
+                    one.partition,
+                    one.seq,
                 )
-                for found in differences
+                for one in differences
             ]
-    checked.shops = len(state.shop_ids())
     if not checked.problems:
-        checked.state_hash = state.state_hash()
+        checked.state_hash = combined(hashes)
     return checked
+
+
+def _snapshot_problems(
+    journal: Reader, core: Core, partition: int, hashes: Mapping[bytes, bytes]
+) -> list[Problem]:
+    """Whether the newest snapshot and what follows it give what the whole log gives."""
+    manifests = journal.manifests(partition)
+    if not manifests:
+        return []
+    newest = manifests[-1].seq
+    try:
+        engine, recovered = recover(journal, core, [partition])
+        same = shop_hashes(journal, engine) == hashes
+    except CorruptSnapshot as error:
+        return [Problem(error.problem, _REBUILD, partition, newest)]
+    if recovered.unusable:
+        return [
+            Problem("a snapshot is damaged", _REBUILD, partition, seq)
+            for _, seq in recovered.unusable
+        ]
+    return (
+        []
+        if same
+        else [Problem("a snapshot is not what the log gives", _REBUILD, partition, newest)]
+    )
 
 
 def _problem(partition: int, error: JournalError) -> Problem:
@@ -124,3 +158,18 @@ class _Watched:
         for record in self._reader.read(partition, from_seq):
             yield record
             self._step()
+
+    def manifests(self, partition: int) -> list[ManifestHead]:
+        return self._reader.manifests(partition)
+
+    def manifest(self, partition: int, seq: int | None = None) -> StoredManifest | None:
+        return self._reader.manifest(partition, seq)
+
+    def chunks(self, partition: int | None, ids: Collection[bytes]) -> dict[bytes, bytes]:
+        return self._reader.chunks(partition, ids)
+
+    def chunk_ids(self, partition: int) -> set[bytes]:
+        return self._reader.chunk_ids(partition)
+
+    def tail_sizes(self) -> dict[int, int]:
+        return self._reader.tail_sizes()

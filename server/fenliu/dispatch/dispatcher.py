@@ -20,9 +20,10 @@ from typing import Any
 
 from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
-from fenliu.recovery import Replayed, replay
+from fenliu.dispatch.stored import Keeping, StoredState
 from fenliu.engine import CommandKind, Core, Engine, QueryKind
 from fenliu.journal import Append, Conflict, Journal, JournalError, pack
+from fenliu.recovery import Recovered, recover
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,12 @@ LAST_RETRY_S = 5.0
 
 NO_RECORD = (0, 0)  # where an empty log ends: (seq, checksum)
 MALFORMED = -1  # the partition of what names no shop
+MISSING = -1  # the code with which the engine names chunks it needs
+
+FOR_EVER = Keeping()
+
+TICKED_FIRST = frozenset((QueryKind.LIST_PRESENCE,))
+"""Queries whose answer hangs on what is due. Like a tick they name the shop in field 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,7 @@ class Dispatcher:
         *,
         max_waiting: int = MAX_WAITING,
         slice_size: int | None = None,
+        keeping: Keeping = FOR_EVER,
     ) -> None:
         self.on_health_change: Callable[[bool], None] | None = None
         """Called with `healthy` whenever it changes."""
@@ -133,19 +141,24 @@ class Dispatcher:
         self._losses = 0  # how often decisions were taken back
         self._setbacks = 0  # times in a row, with no commit between
         self._tasks: set[asyncio.Task[None]] = set()
+        self._state = StoredState(self, journal, core, keeping)
+        self._sealing: dict[int, asyncio.Future[tuple[int, int]]] = {}
+        """Partitions to be closed at a record's end; given that record's number and the tail's bytes."""
 
     # Calls
 
-    async def start(self) -> Replayed:
-        """Reads all logs, then serves. Raises what `recovery.replay` raises."""
+    async def start(self) -> Recovered:
+        """Recovers the state, then serves. Raises what `recovery.recover` raises."""
         self._loop = asyncio.get_running_loop()
-        self._engine, replayed = await asyncio.to_thread(replay, self._journal, self._core)
-        self._ends = replayed.ends
-        log.info("replayed %d entries in %d records", replayed.entries, replayed.records)
+        self._engine, recovered = await asyncio.to_thread(recover, self._journal, self._core)
+        self._recovered(recovered)
+        log.info("read %d entries in %d records", recovered.entries, recovered.records)
         self._tell_durable(self._ends)
         self._set_healthy(True)
         self._run(self._apply_what_falls_due())
-        return replayed
+        for work in self._state.housekeeping():
+            self._run(work)
+        return recovered
 
     async def command(
         self, kind: CommandKind, request: bytes, *, actor: str = "", now_ms: int | None = None
@@ -156,7 +169,9 @@ class Dispatcher:
         EngineFailure, ClockRefused.
         """
         self._admit()
-        code, body, partition = self._decide(kind, request, self._clock.now_ms(now_ms), actor)
+        code, body, partition = await self._decided(
+            kind, request, self._clock.now_ms(now_ms), actor
+        )
         await self._durable(partition)
         return Answer(code, body)
 
@@ -172,7 +187,7 @@ class Dispatcher:
             if start:
                 await self._yield(losses)
             for request in requests[start : start + COMMANDS_AT_ONCE]:
-                code, body, _ = self._decide(kind, request, now, "")
+                code, body, _ = await self._decided(kind, request, now, "")
                 answers.append(Answer(code, body))
         await self._durable(None, len(requests))
         return answers
@@ -199,16 +214,20 @@ class Dispatcher:
             if first:
                 await self._yield(losses)
             try:
-                code, result, total, batch_id, entries, _ = self._engine.decide_batch(
+                code, result, total, batch_id, entries, decided = self._engine.decide_batch(
                     kind, batch, now, first, self._slice
                 )
             except BaseException as error:
-                raise self._engine_failed(error) from error
+                raise self.engine_failed(error) from error
+            if code == MISSING:
+                await self._fetch(result, losses)
+                total = first + 1  # not known yet; there is at least the one that needs something
+                continue
             if code:
                 return PendingBatch(BatchAnswer(code, result, total, batch_id), None)
             self._gather_all(entries)
             results.append(result)
-            first += self._slice
+            first += decided
         answer = BatchAnswer(0, b"".join(results), total, batch_id)
         return PendingBatch(answer, self._wait_for(None, total))
 
@@ -220,14 +239,16 @@ class Dispatcher:
         """
         self._admit()
         now = self._clock.now_ms(now_ms)
-        try:
-            if now_ms is not None or self._clock.runs:
-                due = self._engine.next_due()
-                if due is not None and due <= now:
-                    self._gather_all(self._engine.tick(now))
-            code, body, partition = self._engine.query(kind, request)
-        except BaseException as error:
-            raise self._engine_failed(error) from error
+        if kind in TICKED_FIRST and (now_ms is not None or self._clock.runs):
+            await self._decided(CommandKind.TICK, request, now, "")
+        while True:
+            try:
+                code, body, partition = self._engine.query(kind, request)
+            except BaseException as error:
+                raise self.engine_failed(error) from error
+            if code != MISSING:
+                break
+            await self._fetch(body, self._losses)
         if partition != MALFORMED:
             await self._durable(partition)
         elif code == 0:  # it spans all shops
@@ -235,17 +256,25 @@ class Dispatcher:
         return Answer(code, body)
 
     async def state_hash(self) -> tuple[bytes, int]:
-        """32 bytes over the whole state, once it is durable, and the number of shops.
+        """32 bytes over the whole state as it is durable now, and the number of shops.
 
-        Holds up everything else while it is computed. Raises as `command`.
+        Computed from the journal, so it holds up nobody. Raises as `command`.
         """
         self._admit()
-        try:
-            digest, shops = self._engine.state_hash(), len(self._engine.shop_ids())
-        except BaseException as error:
-            raise self._engine_failed(error) from error
         await self._durable(None)
-        return digest, shops
+        ends = {partition: seq for partition, (seq, _) in self._ends.items()}
+        return await self._state.state_hash(ends)
+
+    async def snapshot(self, partition: int) -> None:
+        """Makes a snapshot of a partition that has records. Failing is told in the log.
+
+        Raises JournalUnavailable when what it would hold is lost.
+        """
+        await self._state.snapshot(partition)
+
+    async def retain(self, since_ms: int) -> None:
+        """Drops records and snapshots not needed to look back to `since_ms`. Failing is told in the log."""
+        await self._state.retain(since_ms)
 
     def sessions(self) -> list[tuple[str, str]]:
         """(session id, shop id) of every presence session that still has agents, sorted."""
@@ -278,6 +307,7 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._state.close({} if self._broken else self._ends)
 
     # Deciding
 
@@ -287,16 +317,33 @@ class Dispatcher:
         if self._waiting >= self._max_waiting:
             raise Overloaded(OVERLOAD_RETRY_MS)
 
+    async def _decided(
+        self, kind: CommandKind, request: bytes, now_ms: int, actor: str
+    ) -> tuple[int, bytes, int]:
+        """As `_decide`, with whatever chunks that needs."""
+        losses = self._losses
+        code, body, partition = self._decide(kind, request, now_ms, actor)
+        while code == MISSING:
+            await self._fetch(body, losses)
+            code, body, partition = self._decide(kind, request, now_ms, actor)
+        return code, body, partition
+
     def _decide(
         self, kind: CommandKind, request: bytes, now_ms: int, actor: str
     ) -> tuple[int, bytes, int]:
         try:
             code, body, partition, entry = self._engine.decide(kind, request, now_ms, actor)
         except BaseException as error:
-            raise self._engine_failed(error) from error
+            raise self.engine_failed(error) from error
         if entry:
             self._gather(partition, 1, entry)
         return code, body, partition
+
+    async def _fetch(self, ids: bytes, losses: int) -> None:
+        """Gets the engine chunks; raises when decisions made before have been taken back meanwhile."""
+        await self._state.fetch(ids)
+        if self._losses != losses or not self._healthy:
+            raise JournalUnavailable
 
     async def _yield(self, losses: int) -> None:
         """Gives the loop its turn; raises when decisions made before it have been taken back."""
@@ -308,19 +355,68 @@ class Dispatcher:
         while True:
             await asyncio.sleep(TICK_S)
             with suppress(JournalUnavailable, EngineFailure):  # told and mended where they arose
-                while self._healthy and self._clock.runs and self._tick():
+                while self._healthy and self._clock.runs and await self._tick():
                     await self._durable(None)
 
-    def _tick(self) -> bool:
+    async def _tick(self) -> bool:
         """Applies the earliest part of what is due; returns whether anything was."""
         try:
             due, now = self._engine.next_due(), self._clock.now_ms()
             if due is None or due > now:
                 return False
-            self._gather_all(self._engine.tick(min(now, due + TICK_SPAN_MS)))
+            until = min(now, due + TICK_SPAN_MS)
+            missing = self._engine.missing_due(until)
         except BaseException as error:
-            raise self._engine_failed(error) from error
-        return True
+            raise self.engine_failed(error) from error
+        if missing:
+            with suppress(JournalUnavailable):  # the others' time has come all the same
+                await self._state.fetch(missing)
+        if not self._healthy:
+            return False
+        try:
+            entries = self._engine.tick(until)
+        except BaseException as error:
+            raise self.engine_failed(error) from error
+        self._gather_all(entries)
+        return bool(entries)
+
+    # For what is stored
+
+    @property
+    def engine(self) -> Engine:
+        """The engine as it is now; another one after a recovery."""
+        return self._engine
+
+    @property
+    def losses(self) -> int:
+        """How often decisions were taken back, and state was recovered."""
+        return self._losses
+
+    async def sealed(self, partition: int) -> tuple[int, int]:
+        """Closes what the engine has learned of a partition at the end of a record.
+
+        Returns, once it is durable, that record's number and the bytes of the tail up to it.
+        """
+        future = self._sealing.setdefault(partition, self._loop.create_future())
+        self._seal()
+        sealed = await future
+        await self._durable(partition)
+        return sealed
+
+    def _seal(self) -> None:
+        """Closes the partitions of which nothing is gathered: what was decided is in records."""
+        for partition in [one for one in self._sealing if one not in self._gathering.entries]:
+            try:
+                self._engine.rotate(partition)
+            except BaseException as error:
+                raise self.engine_failed(error) from error
+            seq, size = self._ends.get(partition, NO_RECORD)[0], self._state.tail(partition)
+            if self._in_flight is not None and partition in self._in_flight.entries:
+                seq += 1
+                size += sum(map(len, self._in_flight.entries[partition]))
+            future = self._sealing.pop(partition)
+            if not future.done():  # done: nobody waits any more
+                future.set_result((seq, size))
 
     # Waiting
 
@@ -385,6 +481,7 @@ class Dispatcher:
                 entries=b"".join(entries),
             )
             commit.appends.append(Append(partition, seq, append_id, record))
+        self._seal()
         self._journal.append(commit.appends).add_done_callback(
             lambda stored: self._loop.call_soon_threadsafe(self._stored, commit, stored)
         )
@@ -427,6 +524,7 @@ class Dispatcher:
             if append.partition not in lost:
                 end = (append.expected_seq + 1, commit.checksums[append.partition])
                 self._ends[append.partition] = end
+                self._state.grew(append.partition, len(append.record))
         self._finish(commit, lost)
         self._tell_durable(commit.entries.keys() - lost)
         if not lost:
@@ -436,7 +534,8 @@ class Dispatcher:
         # What was decided meanwhile may rest on what is lost.
         dropped, self._gathering = self._gathering, _Commit()
         self._finish(dropped, dropped.entries.keys())
-        self._take_back(lost | dropped.entries.keys())
+        self._seal()
+        self.take_back(lost | dropped.entries.keys())
 
     def _tell_durable(self, partitions: Collection[int]) -> None:
         if self.on_durable is not None and partitions:
@@ -448,15 +547,15 @@ class Dispatcher:
 
     # Mending
 
-    def _engine_failed(self, error: BaseException) -> EngineFailure:
+    def engine_failed(self, error: BaseException) -> EngineFailure:
         """For an exception out of the engine: it may have left any shop half changed."""
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
         log.critical("the engine failed", exc_info=error)
-        self._take_back(set(range(self._journal.partitions)))
+        self.take_back(set(range(self._journal.partitions)))
         return EngineFailure()
 
-    def _take_back(self, partitions: Set[int]) -> None:
+    def take_back(self, partitions: Set[int]) -> None:
         """Serves nobody until these partitions are again what the log says."""
         mending = bool(self._broken)
         self._broken |= partitions
@@ -475,8 +574,8 @@ class Dispatcher:
             broken = frozenset(self._broken)
             try:
                 await asyncio.wrap_future(self._journal.probe())
-                engine, replayed = await asyncio.to_thread(
-                    replay, self._journal, self._core, broken
+                engine, recovered = await asyncio.to_thread(
+                    recover, self._journal, self._core, broken, unusable=self._state.unusable
                 )
                 self._swap_in(engine, broken)
             except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
@@ -485,11 +584,17 @@ class Dispatcher:
                 log.error("partitions cannot be read back yet", exc_info=error)
                 continue
             for partition in broken:
-                self._ends[partition] = replayed.ends.get(partition, NO_RECORD)
+                self._ends[partition] = NO_RECORD
+            self._recovered(recovered)
             self._tell_durable(broken)
             self._broken -= broken
             log.warning("read back %d partitions: serving again", len(broken))
         self._set_healthy(not self._closed)
+
+    def _recovered(self, recovered: Recovered) -> None:
+        """Goes on from where a recovery ended."""
+        self._ends.update(recovered.ends)
+        self._state.recovered(recovered)
 
     def _swap_in(self, engine: Engine, partitions: Set[int]) -> None:
         if len(partitions) == self._journal.partitions:

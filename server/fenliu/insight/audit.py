@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from fenliu.engine import partition_of
+from fenliu.engine import Core, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.errors import LogUnreadable
 from fenliu.insight.watch import entries
-from fenliu.journal import Reader, StorageError
+from fenliu.journal import DroppedRecord, MissingChunk, Reader, StorageError
+from fenliu.recovery import shop_document
 from fenliu.v1 import shop_pb2
 
 PAGE_BYTES = 1024 * 1024
@@ -41,15 +42,25 @@ class _Place:
 class _Index:
     """Where the changes of a partition's shops are, as far as its log has been looked through."""
 
+    start: int = 1
     passed: int = 0
     shops: dict[str, list[_Place]] = field(default_factory=dict)
+
+    def forget_before(self, start: int) -> None:
+        """Says with which record the log begins by now."""
+        if start > self.start:
+            self.start = start
+            self.passed = max(self.passed, start - 1)
+            for shop_id, places in self.shops.items():
+                self.shops[shop_id] = [place for place in places if place.seq >= start]
 
 
 class AuditLog:
     """The changes of one journal's shops. For one event loop."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, core: Core) -> None:
         self._reader = reader
+        self._core = core
         self._indexes: dict[int, _Index] = {}
         # One thread: it alone touches the indexes.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fenliu-audit")
@@ -75,8 +86,12 @@ class AuditLog:
         return await self._off_the_loop(lambda: self._change(shop_id, change_id))
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            try:
+                return await loop.run_in_executor(self._thread, work)
+            except (DroppedRecord, MissingChunk):  # what is old has just been dropped
+                return await loop.run_in_executor(self._thread, work)
         except StorageError as error:
             raise LogUnreadable from error
 
@@ -112,6 +127,7 @@ class AuditLog:
         """The shop's changes, oldest first, after looking through what its log has grown by."""
         partition = partition_of(shop_id, self._reader.partitions)
         index = self._indexes.setdefault(partition, _Index())
+        index.forget_before(self._reader.starts([partition]).get(partition, 1))
         for record in self._reader.read(partition, index.passed + 1):
             for entry in entries(record):
                 for fact in entry.facts:
@@ -131,9 +147,8 @@ class AuditLog:
         while first > 0 and not places[first].whole:
             first -= 1
         before_last: shop_pb2.Shop | None = None
-        last: shop_pb2.Shop | None = (
-            None  # how the change before left the shop; None: there is none
-        )
+        # How the change before left the shop; None: there is none.
+        last = None if first else self._where_the_log_begins(shop_id)
         for at, (entry, fact) in enumerate(self._logged(shop_id, places[first:end]), first):
             after = _after(last, fact)
             if at >= start:
@@ -147,6 +162,13 @@ class AuditLog:
                     undoes_change_id=places[at - 1].change_id if undoes else "",
                 )
             before_last, last = last, after
+
+    def _where_the_log_begins(self, shop_id: str) -> shop_pb2.Shop | None:
+        """The shop before the first record kept; None: there was none."""
+        start = self._indexes[partition_of(shop_id, self._reader.partitions)].start
+        if start == 1:
+            return None
+        return shop_document(self._reader, self._core, shop_id, start)
 
     def _logged(
         self, shop_id: str, places: list[_Place]

@@ -1,4 +1,4 @@
-"""Why a watch cannot begin or go on. `rule` is for the caller: what is wrong, and where to start over."""
+"""Why there is no answer. `rule` is for the caller: what is wrong, and where to start over."""
 
 
 class InsightError(Exception):
@@ -23,6 +23,35 @@ class TokenTooOld(InsightError):
 
 class LogUnreadable(InsightError):
     """The storage failed; later it may work again."""
+
+
+class TooBusy(InsightError):
+    """Too many such questions wait already. Worth asking again after a while."""
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__("too many questions of this kind are being answered")
+        self.retry_after_ms = retry_after_ms
+
+
+class DecisionNotMade(InsightError):
+    """No decision of this shop has this id."""
+
+    def __init__(self) -> None:
+        super().__init__("never made")
+
+
+class DecisionNotKept(InsightError):
+    """The record of the decision is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("no longer kept: decisions are kept for the retention period")
+
+
+class AgentNotThen(InsightError):
+    """The shop had no such agent when the decision was made."""
+
+    def __init__(self) -> None:
+        super().__init__("unknown agent at the time of the decision")
 
 
 class ReportRefused(InsightError):

@@ -15,13 +15,16 @@ from fenliu.engine import partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of, events
 from fenliu.insight.errors import TokenAhead, TokenTooOld
-from fenliu.insight.follow import Logs
+from fenliu.insight.follow import Follower, Logs
 from fenliu.insight.tokens import START_OVER, Position, Tokens
-from fenliu.journal import Reader, Record
+from fenliu.journal import DroppedRecord, Reader, Record
 from fenliu.v1 import dispatch_pb2
 
 ENTRIES_AT_ONCE = 64
 """How many entries are looked through before the loop gets its turn."""
+
+
+TOO_OLD = f"older than what is kept, which begins later: {START_OVER}"
 
 
 class AssignmentWatch:
@@ -58,7 +61,7 @@ class AssignmentWatch:
         token = start.token(passed[position.partition], facts)
         with self._logs.following(passed, position.partition) as follower:
             yield dispatch_pb2.WatchAssignmentsResponse(resume_token=token)
-            while (batch := await follower.next()) is not None:
+            while (batch := await self._next(follower)) is not None:
                 partition, records = batch
                 stamp = self._tokens.stamp(shop_id, passed, partition)
                 looked_through = 0
@@ -78,6 +81,12 @@ class AssignmentWatch:
                     facts = 0
                 follower.read(partition, len(records))
 
+    async def _next(self, follower: Follower) -> tuple[int, list[Record]] | None:
+        try:
+            return await follower.next()
+        except DroppedRecord as error:  # so far behind that what comes next has been dropped
+            raise TokenTooOld(TOO_OLD) from error
+
     async def _position(self, shop_id: str, resume_token: str) -> Position:
         ends = self._logs.ends
         if not resume_token:
@@ -95,9 +104,8 @@ class AssignmentWatch:
                 )
         starts = await self._logs.starts(position.passed)
         for partition, first in starts.items():
-            # The record before the next one is needed too, to check what follows against it.
-            if first > max(position.passed[partition], 1):
-                raise TokenTooOld(f"older than what is kept, which begins later: {START_OVER}")
+            if first > position.passed[partition] + 1:
+                raise TokenTooOld(TOO_OLD)
         return position
 
 

@@ -1,41 +1,56 @@
 """The journal: durable logs, one for each partition of shops.
 
-Knows records and their headers; knows nothing inside entries and never imports the engine. What is
+Knows records, manifests and chunks by their headers; knows nothing inside them and never imports the engine. What is
 on disk is written in docs/formats.md.
 """
 
-from fenliu.journal.base import Append, Conflict, Head, Journal, Reader
+from fenliu.journal.base import Append, Conflict, Head, Journal, ManifestHead, Reader
 from fenliu.journal.errors import (
+    ChangeRefused,
     CorruptRecord,
+    CorruptSnapshot,
     DirectoryInUse,
+    DroppedRecord,
     IncompatibleDirectory,
     JournalError,
+    MissingChunk,
     NewerRecord,
+    NewerSnapshot,
     NewerVersion,
     StorageError,
     TargetRefused,
 )
+from fenliu.journal.reading import SqliteReader
 from fenliu.journal.record import FORMAT, Record, pack, unpack
-from fenliu.journal.sqlite import Durability, SqliteJournal, SqliteReader
+from fenliu.journal.sqlite import Durability, SqliteJournal
+from fenliu.journal.stored import CHUNK_BYTES, StoredManifest
 
 __all__ = [
+    "CHUNK_BYTES",
     "FORMAT",
     "Append",
+    "ChangeRefused",
     "Conflict",
     "CorruptRecord",
+    "CorruptSnapshot",
     "DirectoryInUse",
+    "DroppedRecord",
     "Durability",
     "Head",
     "IncompatibleDirectory",
     "Journal",
     "JournalError",
+    "ManifestHead",
+    "MissingChunk",
     "NewerRecord",
+    "NewerSnapshot",
     "NewerVersion",
     "Reader",
     "Record",
     "SqliteJournal",
     "SqliteReader",
     "StorageError",
+    "StoredManifest",
     "TargetRefused",
     "pack",
     "unpack",

@@ -1,7 +1,7 @@
 """Copies of a data directory: one file that is whole and checked, and a directory made from one.
 
 A copy is made aside and gets its name last, so what bears the name is never half. Knows SQLite's file
-and the records' chain; nothing inside entries.
+and the records' chain; nothing inside entries and snapshots.
 """
 
 import os
@@ -13,15 +13,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fenliu.journal.errors import StorageError, TargetRefused
-from fenliu.journal.sqlite import (
-    DATABASE,
-    LOCK,
-    SqliteReader,
-    connect_read_only,
-    new_identity,
-    take_lock,
-)
+from fenliu.journal.directory import DATABASE, LOCK, connect_read_only, new_identity, take_lock
+from fenliu.journal.errors import CorruptRecord, StorageError, TargetRefused
+from fenliu.journal.reading import SqliteReader
 
 _STEP_PAGES = 1024  # copied at once, 4 MiB
 _STEPS_PER_SYNC = 8  # a server's commits would wait behind one big write to the disk at the end
@@ -102,7 +96,8 @@ def _copy(source: SqliteReader, aside: Path, meta: dict[str, bytes] | None = Non
         os.fsync(file)
     finally:
         os.close(file)
-    return Copied(_records(SqliteReader(path)), path.stat().st_size)
+    with closing(SqliteReader(path)) as copy:
+        return Copied(_records(copy), path.stat().st_size)
 
 
 def _copy_pages(source: Path, target: Path, file: int) -> None:
@@ -129,9 +124,17 @@ def _copy_pages(source: Path, target: Path, file: int) -> None:
 
 
 def _records(copy: SqliteReader) -> int:
-    """How many records there are, each checked; raises CorruptRecord, StorageError."""
+    """How many records there are, each checked, as also all snapshots; raises CorruptRecord, StorageError."""
     if faults := copy.faults():
         raise StorageError("; ".join(faults))
+    for partition, start in copy.starts().items():
+        snapshots = copy.manifests(partition)
+        if start > 1 and (not snapshots or snapshots[-1].seq < start - 1):
+            raise CorruptRecord(
+                partition,
+                start - 1,
+                f"missing; the next one found is {start}, and no snapshot stands for what was before",
+            )
     return sum(1 for partition in copy.heads() for _ in copy.read(partition))
 
 

@@ -39,5 +39,42 @@ class NewerRecord(CorruptRecord, NewerVersion):
     """A record is of a format or of rules that only a newer version knows, or its header is damaged."""
 
 
+class DroppedRecord(CorruptRecord):
+    """The record is not there any more: the log begins later, as retention leaves it."""
+
+
+class CorruptSnapshot(JournalError):
+    """A manifest, named by its number, or a chunk, named by its id, is not what was written there."""
+
+    def __init__(
+        self, partition: int | None, seq: int, problem: str, chunk_id: bytes = b""
+    ) -> None:
+        place = "snapshots" if partition is None else f"partition {partition}"
+        if seq:
+            place += f", snapshot {seq}"
+        if chunk_id:
+            place += f", chunk {chunk_id.hex()}"
+        super().__init__(f"{place}: {problem}")
+        self.partition = partition
+        """None: not known, as of a chunk that is nowhere."""
+        self.seq = seq
+        """0: not known, as of a chunk, which may belong to several."""
+        self.problem = problem
+        self.chunk_id = chunk_id
+        """Empty: it is not about a chunk."""
+
+
+class NewerSnapshot(CorruptSnapshot, NewerVersion):
+    """A manifest or chunk is of a format or of rules that only a newer version knows, or its header is damaged."""
+
+
+class MissingChunk(CorruptSnapshot):
+    """A chunk is not there: it never was, or it was dropped with the last manifest that named it."""
+
+
+class ChangeRefused(JournalError):
+    """The change would leave a log without its beginning or a snapshot without its log; nothing has changed."""
+
+
 class TargetRefused(JournalError):
     """A copy cannot go there; nothing has been touched. The text says why and what to do."""

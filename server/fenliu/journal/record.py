@@ -100,9 +100,9 @@ def chain(
 ) -> Iterator[Record]:
     """Stored rows (seq, append id, record bytes) as checked records, beginning with `from_seq`.
 
-    Each must follow the one before it, by number and by checksum; the first of a log has
-    predecessor 0. Where the log is entered later, the first record's predecessor is not checked.
-    Raises CorruptRecord.
+    Each must follow the one before it, by number and by checksum; the first ever written has
+    predecessor 0. Where the log begins or is entered later, the first record's predecessor is not
+    checked. Raises CorruptRecord.
     """
     expected = from_seq
     predecessor = 0 if from_seq == 1 else None

@@ -1,8 +1,41 @@
-"""From what a journal holds to a state: replaying logs by their facts, and verifying them.
+"""Between what a journal holds and a state: replaying logs, recovering from snapshots, making snapshots.
 
-Knows records and the engine's face; decides nothing and writes nothing.
+Knows records, manifests and the engine's face; decides nothing.
 """
 
-from fenliu.recovery.replay import Difference, Replayed, Verified, replay, state_before, verify
+from fenliu.recovery.records import apply_record, chunk_ids, records, supply
+from fenliu.recovery.recover import (
+    Recovered,
+    combined,
+    manifest_before,
+    recover,
+    shop_document,
+    shop_hashes,
+    state_hash,
+    whole_snapshot,
+)
+from fenliu.recovery.replay import Difference, Replayed, Verified, load_oldest, replay, verify
+from fenliu.recovery.snapshots import SnapshotWriter, Written
 
-__all__ = ["Difference", "Replayed", "Verified", "replay", "state_before", "verify"]
+__all__ = [
+    "Difference",
+    "Recovered",
+    "Replayed",
+    "SnapshotWriter",
+    "Verified",
+    "Written",
+    "apply_record",
+    "chunk_ids",
+    "combined",
+    "load_oldest",
+    "manifest_before",
+    "records",
+    "recover",
+    "replay",
+    "shop_document",
+    "shop_hashes",
+    "state_hash",
+    "supply",
+    "verify",
+    "whole_snapshot",
+]

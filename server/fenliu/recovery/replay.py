@@ -1,10 +1,17 @@
-"""From a log to a state: replaying it by its facts, and verifying it by deciding everything again."""
+"""From a whole log to a state: replaying it by its facts, and verifying it by deciding everything again.
+
+Where retention has dropped a log's beginning, the oldest snapshot kept stands for it; newer ones are
+not used here.
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from fenliu.engine import Core, Engine, partition_of
-from fenliu.journal import CorruptRecord, NewerRecord, Reader, Record
+from fenliu.engine import Core, Engine
+from fenliu.journal import CorruptRecord, CorruptSnapshot, Reader, Record
+from fenliu.recovery.records import apply_record, records, supply
+
+MISSING = -1  # the code with which an engine names chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +49,17 @@ def replay(
     """A fresh engine with the state that the logs (default: of all partitions) give.
 
     Takes as long as the logs are: not for the event loop. Raises CorruptRecord,
-    among them NewerRecord for one of newer rules, StorageError.
+    among them NewerRecord for one of newer rules, CorruptSnapshot, StorageError.
     """
     engine = core.engine(journal.partitions)
-    records = entries = 0
+    count = entries = 0
     ends = {}
     for partition in sorted(journal.heads(partitions)):
-        for record in _records(journal, core, partition):
-            try:
-                applied, _, _ = engine.apply(record.entries)
-            except ValueError as error:
-                raise CorruptRecord(partition, record.seq, f"entries: {error}") from error
-            _check_count(record, applied)
-            records += 1
-            entries += applied
+        for record in _from_the_start(journal, core, engine, partition):
+            entries += apply_record(journal, engine, record)
+            count += 1
             ends[partition] = (record.seq, record.checksum)
-    return engine, Replayed(records, entries, ends)
-
-
-def state_before(journal: Reader, core: Core, shop_id: str, seq: int) -> Engine:
-    """An engine in which this shop is as it was before record `seq` of its partition.
-
-    Says nothing of other shops. Not for the event loop. Raises as `replay`.
-    """
-    engine = core.engine(journal.partitions)
-    partition = partition_of(shop_id, journal.partitions)
-    for record in _records(journal, core, partition):
-        if record.seq >= seq:
-            break
-        engine.apply(record.entries)
-    return engine
+    return engine, Replayed(count, entries, ends)
 
 
 def verify(journal: Reader, core: Core, partitions: Collection[int] | None = None) -> Verified:
@@ -87,38 +75,57 @@ def verify(journal: Reader, core: Core, partitions: Collection[int] | None = Non
     return report
 
 
+def load_oldest(journal: Reader, core: Core, engine: Engine, partition: int) -> int:
+    """Puts in place what stands for a log's beginning; returns the record it holds up to (0: nothing).
+
+    Raises CorruptSnapshot when the beginning is gone and nothing stands for it.
+    """
+    start = journal.starts([partition]).get(partition, 1)
+    if start == 1:
+        return 0
+    oldest = journal.manifests(partition)[:1]
+    manifest = journal.manifest(partition, oldest[0].seq) if oldest else None
+    if manifest is None or manifest.seq < start - 1:
+        raise CorruptSnapshot(
+            partition, 0, f"the log begins at record {start}; no snapshot stands for those before"
+        )
+    manifest.check_rules(core.rules_version)
+    engine.load_manifest(manifest.content)
+    return manifest.seq
+
+
+def _from_the_start(
+    journal: Reader, core: Core, engine: Engine, partition: int
+) -> Iterator[Record]:
+    base = load_oldest(journal, core, engine, partition)
+    head = journal.heads([partition])[partition]
+    # The last record is read even when it is in the snapshot: where the log ends must be known.
+    for record in records(journal, core, partition, min(base + 1, head.seq)):
+        if record.seq > base:
+            yield record
+
+
 def _verify_partition(
     journal: Reader, core: Core, engine: Engine, partition: int, report: Verified
 ) -> Difference | None:
-    for record in _records(journal, core, partition):
+    for record in _from_the_start(journal, core, engine, partition):
         report.records += 1
         logged = list(_split(record))
-        _check_count(record, len(logged))
+        if len(logged) != record.count:
+            raise CorruptRecord(
+                partition,
+                record.seq,
+                f"holds {len(logged)} entries, its header says {record.count}",
+            )
         for index, entry in enumerate(logged):
             report.entries += 1
-            _, _, _, decided = engine.redecide(entry)
+            code, reply, _, decided = engine.redecide(entry)
+            while code == MISSING:
+                supply(journal, engine, reply)
+                code, reply, _, decided = engine.redecide(entry)
             if decided != entry:
                 return Difference(partition, record.seq, index, entry, decided)
     return None
-
-
-def _records(journal: Reader, core: Core, partition: int) -> Iterator[Record]:
-    for record in journal.read(partition):
-        if record.rules_version > core.rules_version:
-            raise NewerRecord(
-                partition,
-                record.seq,
-                f"written by rules version {record.rules_version}; "
-                f"this program knows {core.rules_version}",
-            )
-        yield record
-
-
-def _check_count(record: Record, found: int) -> None:
-    if found != record.count:
-        raise CorruptRecord(
-            record.partition, record.seq, f"holds {found} entries, its header says {record.count}"
-        )
 
 
 def _split(record: Record) -> Iterator[bytes]:

@@ -25,6 +25,9 @@ from fenliu.dispatch.errors import (
     Overloaded,
 )
 from fenliu.insight.errors import (
+    AgentNotThen,
+    DecisionNotKept,
+    DecisionNotMade,
     LogUnreadable,
     ReportRefused,
     ReportsBehind,
@@ -32,6 +35,7 @@ from fenliu.insight.errors import (
     TokenAhead,
     TokenRefused,
     TokenTooOld,
+    TooBusy,
 )
 
 log = logging.getLogger(__name__)
@@ -101,6 +105,10 @@ def not_allowed(field: str, rule: str) -> Refusal:
     )
 
 
+def _not_found(reason: str, field: str, rule: str) -> Refusal:
+    return refusal(grpc.StatusCode.NOT_FOUND, reason, f"{field}: {rule}", field=field, rule=rule)
+
+
 def malformed(message: str) -> Refusal:
     """INVALID_ARGUMENT for bytes that are no such message (its full name)."""
     rule = f"not a {message}"
@@ -138,16 +146,21 @@ def of_exception(error: BaseException) -> Refusal:
                 "too many inquiries are waiting for the disk",
                 retry_after_ms=error.retry_after_ms,
             )
+        case TooBusy():
+            return refusal(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "OVERLOADED",
+                error.rule,
+                retry_after_ms=error.retry_after_ms,
+            )
+        case DecisionNotMade() | DecisionNotKept():
+            return _not_found("DECISION_NOT_FOUND", "decision_id", error.rule)
+        case AgentNotThen():
+            return _not_found("AGENT_NOT_FOUND", "why_not_agent_id", error.rule)
         case ReportRefused():
             return invalid(error.field, error.rule)
         case SubjectNeverThere():
-            return refusal(
-                grpc.StatusCode.NOT_FOUND,
-                f"{error.kind.upper()}_NOT_FOUND",
-                f"{error.field}: {error.rule}",
-                field=error.field,
-                rule=error.rule,
-            )
+            return _not_found(f"{error.kind.upper()}_NOT_FOUND", error.field, error.rule)
         case ReportsBehind():
             return refusal(
                 grpc.StatusCode.UNAVAILABLE,

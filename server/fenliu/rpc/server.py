@@ -8,14 +8,18 @@ from grpc_reflection.v1alpha import reflection
 
 from fenliu.dispatch import Dispatcher
 from fenliu.insight.audit import AuditLog
+from fenliu.insight.explain import Explainer
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.errors import Sanitiser
+from fenliu.rpc.insight import InsightMethods
 from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.reports import ReportMethods
 from fenliu.rpc.sessions import Sessions
+from fenliu.rpc.shop_documents import Documents
+from fenliu.rpc.shop_history import ShopHistoryMethods
 from fenliu.rpc.shops import ShopMethods
 from fenliu.rpc.streams import GatewayStreams
 from fenliu.rpc.watch import WatchStreams
@@ -42,6 +46,7 @@ class RpcServer:
         sessions: Sessions,
         watch: AssignmentWatch,
         audit: AuditLog,
+        explainer: Explainer,
         reports: Reports,
         *,
         listen: str,
@@ -56,12 +61,15 @@ class RpcServer:
         self._watches = WatchStreams(dispatcher, watch, slow_reader_ms=slow_reader_ms)
         self._server = grpc.aio.server(interceptors=[Sanitiser()], options=OPTIONS)
         self._health = health.aio.HealthServicer()
+        documents = Documents(dispatcher)
         handlers = (
             unary.handlers(dispatcher)
             | self._streams.handlers()
             | self._presence.handlers()
             | self._watches.handlers()
-            | ShopMethods(dispatcher, audit).handlers()
+            | ShopMethods(documents).handlers()
+            | ShopHistoryMethods(documents, audit).handlers()
+            | InsightMethods(dispatcher, explainer).handlers()
             | ReportMethods(dispatcher, reports).handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )

@@ -128,13 +128,13 @@ impl Desk {
     }
 
     pub fn tick(&mut self, now: i64) {
-        for logged in self.engine.tick(now) {
+        for logged in self.engine.tick(now).unwrap() {
             self.log.extend(logged.entries);
         }
     }
 
     /// The agents' presence as the API lists it.
-    pub fn presence(&self) -> Vec<api::AgentPresence> {
+    pub fn presence(&mut self) -> Vec<api::AgentPresence> {
         let request = api::ListPresenceRequest {
             shop_id: "s".into(),
         };
@@ -165,28 +165,28 @@ impl Desk {
         facts.filter_map(decided).next_back().unwrap()
     }
 
-    pub fn snapshot(&self) -> record::ShopSnapshot {
+    pub fn snapshot(&mut self) -> record::ShopSnapshot {
         record::ShopSnapshot::decode(self.engine.snapshot("s").unwrap().as_slice()).unwrap()
     }
 
     /// The state that the log so far gives.
     pub fn replayed(&self) -> Engine {
         let mut engine = Engine::new(64).unwrap();
-        engine.apply(&self.log).unwrap();
+        engine.apply(&self.log, 0, "").unwrap();
         engine
     }
 
     /// The state is what the log says, and what the snapshot says.
-    pub fn check(&self) {
-        let hash = self.engine.state_hash();
-        assert_eq!(self.replayed().state_hash(), hash);
+    pub fn check(&mut self) {
+        let hash = self.engine.state_hash().unwrap();
+        assert_eq!(self.replayed().state_hash().unwrap(), hash);
         let mut loaded = Engine::new(64).unwrap();
-        for shop in self.engine.shop_ids() {
+        for shop in self.engine.shop_ids(true) {
             loaded
                 .load_snapshot(&self.engine.snapshot(&shop).unwrap())
                 .unwrap();
         }
-        assert_eq!(loaded.state_hash(), hash);
+        assert_eq!(loaded.state_hash().unwrap(), hash);
     }
 }
 

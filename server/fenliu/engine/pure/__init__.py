@@ -21,6 +21,9 @@ Where to read, in the order of docs/engine.md:
     merged; `generations` - where a key is looked for; `contacts` - whom buyers consulted; `needed` - what
     a command needs; `stored` - which shops there are, loaded or stored; `memory` - how much they take
 
+Besides the engine: `explain` - why a logged decision came out as it did; `walked_steps` - its steps,
+walked again; `candidates` - how each agent stood.
+
 It does no I/O, reads no clock, draws no random numbers, uses no floating point and never depends on
 hash order.
 """

@@ -6,6 +6,7 @@ being live, it goes to the recent generation.
 
 from fenliu.engine.pure import keys
 from fenliu.engine.pure.generations import Generations
+from fenliu.engine.pure.keys import Entry
 from fenliu.engine.pure.parts import Contact
 
 
@@ -51,6 +52,21 @@ class Contacts:
         contact = self._drop_live(buyer_id)
         if contact is not None:
             self._learn(buyer_id, contact)
+
+    def to_store(self, learned: list[tuple[bytes, Entry]]) -> list[tuple[bytes, Entry]]:
+        """Without contacts of live buyers, and conversations that are no contact's any more."""
+        conversation_of = {
+            key[1:]: value[:8]
+            for key, (_, value) in learned
+            if key[:1] == keys.CONTACT and key[1:].decode() not in self.live
+        }
+
+        def counts(key: bytes, entry: Entry) -> bool:
+            if key[:1] == keys.CONTACT:
+                return key[1:] in conversation_of
+            return key[:1] != keys.CONVERSATION or conversation_of.get(entry[1]) == key[1:]
+
+        return [(key, entry) for key, entry in learned if counts(key, entry)]
 
     # --- What a command needs ---
 

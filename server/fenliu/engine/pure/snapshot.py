@@ -62,7 +62,7 @@ def flush(shop: Shop) -> tuple[bytes, bytes, list[bytes]]:
         contacts_since_ms=shop.contacts_since_ms,
         fresh=shop.fresh,
     )
-    learned = shop.learned.as_one(shop.horizon(shop.last_now_ms))
+    learned = shop.contacts.to_store(shop.learned.as_one(shop.horizon(shop.last_now_ms)))
     return wire.encode(stored), wire.encode(_head(shop)), segments.cut(learned)
 
 

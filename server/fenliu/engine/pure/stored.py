@@ -48,6 +48,7 @@ class Shops:
         "_due",
         "_due_unloaded",
         "_memory",
+        "_overdue",
         "_partitions",
         "_places_bytes",
         "count",
@@ -62,6 +63,9 @@ class Shops:
         # When each shop's next effect is due.
         self._due: Deadlines[str] = Deadlines()
         self._due_unloaded: Deadlines[str] = Deadlines()
+        # Shops where something is due by their own last time already: a tick of any time applies it,
+        # since no time is before a shop's last.
+        self._overdue: set[str] = set()
 
     # --- One shop ---
 
@@ -116,7 +120,8 @@ class Shops:
         partition = self._partition(shop_id)
         shop = partition.loaded.get(shop_id)
         if shop is not None:
-            return shop.learned.missing_chunks(shop.horizon(shop.last_now_ms))
+            missing = shop.learned.missing_chunks(shop.horizon(shop.last_now_ms))
+            return list(dict.fromkeys(missing))
         place = partition.stored[shop_id]
         learned = Generations(self._chunk)
         learned.segments = place.segments
@@ -162,20 +167,39 @@ class Shops:
 
     def load_due(self, now_ms: int) -> None:
         """Loads what is due by then and can be loaded."""
-        for _, shop_id in self._due_unloaded.until(now_ms):
+        for _, shop_id in self._unloaded_until(now_ms):
             if not self.missing_head(shop_id):
                 self.find(shop_id)
 
     def first_due(self, now_ms: int) -> str | None:
         """The loaded shop with the earliest effect, if that is due by then."""
         first = self._due.first()
-        return first[1] if first is not None and first[0] <= now_ms else None
+        if first is not None and first[0] <= now_ms:
+            return first[1]
+        loaded = (one for one in self._overdue if one in self._partition(one).loaded)
+        return min(loaded, default=None)
 
     def missing_due(self, now_ms: int) -> list[bytes]:
         """Ids of chunks without which the earliest shops due by then cannot be loaded."""
-        earliest = nsmallest(_DUE_AT_ONCE, self._due_unloaded.until(now_ms))
+        earliest = nsmallest(_DUE_AT_ONCE, self._unloaded_until(now_ms))
         missing = [chunk_id for _, shop_id in earliest for chunk_id in self.missing_head(shop_id)]
         return list(dict.fromkeys(missing))
+
+    def _unloaded_until(self, now_ms: int) -> list[tuple[int, str]]:
+        late = {one for one in self._overdue if one not in self._partition(one).loaded}
+        by_then = self._due_unloaded.until(now_ms)
+        late.difference_update(shop_id for _, shop_id in by_then)
+        places = (self._partition(shop_id).stored[shop_id] for shop_id in late)
+        return by_then + [(place.next_due_ms, place.shop_id) for place in places]
+
+    def _note_due(
+        self, deadlines: Deadlines[str], shop_id: str, due_ms: int | None, last_now_ms: int
+    ) -> None:
+        deadlines.set(shop_id, due_ms)
+        if due_ms is not None and due_ms <= last_now_ms:
+            self._overdue.add(shop_id)
+        else:
+            self._overdue.discard(shop_id)
 
     # --- Manifests ---
 
@@ -307,7 +331,8 @@ class Shops:
     def _hold(self, shop: Shop) -> None:
         self._partitions[shop.partition].loaded[shop.shop_id] = shop
         first = due.next_due(shop)
-        self._due.set(shop.shop_id, None if first is None else first.at_ms)
+        due_ms = None if first is None else first.at_ms
+        self._note_due(self._due, shop.shop_id, due_ms, shop.last_now_ms)
         self._memory.hold(shop.shop_id, memory.of_shop(shop))
 
     def _place(self, partition: _Partition, place: StoredShop) -> None:
@@ -321,20 +346,21 @@ class Shops:
 
     def _await(self, place: StoredShop) -> None:
         next_due_ms = place.next_due_ms if place.HasField("next_due_ms") else None
-        self._due_unloaded.set(place.shop_id, next_due_ms)
+        self._note_due(self._due_unloaded, place.shop_id, next_due_ms, place.last_now_ms)
 
     def _forget(self, number: int) -> None:
         partition = self._partitions.pop(number, _Partition())
         for shop_id in partition.ids():
             self._due.set(shop_id, None)
             self._due_unloaded.set(shop_id, None)
+            self._overdue.discard(shop_id)
             self._memory.let_go(shop_id)
         self._places_bytes -= sum(map(memory.of_place, partition.stored.values()))
 
     def _manifest(self, data: bytes) -> Manifest:
         try:
-            manifest = wire.decode(Manifest, data)
-        except (wire.MalformedError, wire.NotUtf8Error):
+            manifest = wire.decode_own(Manifest, data)
+        except wire.MalformedError:
             raise ValueError("not a manifest") from None
         if manifest.rules_version != snapshot.RULES_VERSION:
             raise ValueError(f"manifest of rules version {manifest.rules_version}")

@@ -1,0 +1,253 @@
+"""What the engine need not hold in memory: fetched for it when named, stored as logs grow, dropped when old.
+
+Runs beside deciding and committing and never holds them up. Knows sizes and times, no rule and nothing
+of what is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from fenliu.dispatch.chunks import Chunks
+from fenliu.dispatch.clock import Clock
+from fenliu.dispatch.errors import EngineFailure, JournalUnavailable
+from fenliu.dispatch.tails import Tails
+from fenliu.engine import Core, Engine
+from fenliu.journal import CorruptSnapshot, Journal, JournalError
+from fenliu.recovery import Recovered, SnapshotWriter, state_hash
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CHECK_S = 1.0
+"""Between looks at tails and memory."""
+DAY_MS = 86_400_000
+RETENTION_S = 3600.0
+"""Between looks at what is too old to be kept."""
+SHRINK_BYTES = 4 * 2**20
+"""How much is forgotten before the loop gets its turn."""
+CLOSING_TAIL_BYTES = 64 * 2**10
+"""At the end, tails of more than this together get snapshots, so that the next start is quick."""
+CLOSING_S = 10.0
+"""But no more are begun after this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How much is kept, and where."""
+
+    snapshot_after: int = 16 * 2**20
+    """Bytes of entries that a restart may have to read."""
+    state_bytes: int | None = None
+    """About how much memory the state may take, as far as it can be stored instead; None: any."""
+    retention_ms: int | None = None
+    """How far back logs are kept; None: for ever."""
+
+
+class Host(Protocol):
+    """Who decides and commits, as seen from here."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def healthy(self) -> bool: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def losses(self) -> int: ...
+
+    async def sealed(self, partition: int) -> tuple[int, int]: ...
+
+    def engine_failed(self, error: BaseException) -> EngineFailure: ...
+
+    def take_back(self, partitions: Set[int]) -> None: ...
+
+
+class StoredState:
+    """The stored part of one journal's state. For one event loop."""
+
+    def __init__(self, host: Host, journal: Journal, core: Core, keeping: Keeping) -> None:
+        self._host = host
+        self._journal = journal
+        self._core = core
+        self._keeping = keeping
+        self._chunks = Chunks(journal, self._put)
+        self._put_bytes = 0  # since memory was looked at
+        self._tails = Tails(keeping.snapshot_after)
+        self._writer = SnapshotWriter(journal, core)
+        # One thread: snapshots are written, dropped and read whole one after the other, also by work
+        # whose caller has gone meanwhile.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fenliu-snapshots")
+        self._too_much = False
+        self.unusable: set[tuple[int, int]] = set()
+        """(partition, seq) of snapshots that were found damaged."""
+
+    def housekeeping(self) -> list[Coroutine[Any, Any, None]]:
+        """What is to run as long as calls are served."""
+        return [self._watch_memory(), self._make_snapshots(), self._drop_what_is_old()]
+
+    def recovered(self, recovered: Recovered) -> None:
+        """Goes on from where a recovery ended."""
+        self._tails.start(recovered.tails)
+        for partition, seq in self.unusable | set(recovered.unusable):
+            # The next one is not to be made out of it. Should this fail, it is passed over again.
+            self._journal.drop_manifests(partition, [seq])
+        self.unusable.clear()
+
+    def grew(self, partition: int, size: int) -> None:
+        """Says that a log has grown by so many bytes."""
+        self._tails.grew(partition, size)
+
+    def tail(self, partition: int) -> int:
+        """About how many bytes lie behind the partition's newest snapshot."""
+        return self._tails.size(partition)
+
+    async def fetch(self, ids: bytes) -> None:
+        """Gets the engine the chunks it named. Raises JournalUnavailable when that cannot be."""
+        if self._put_bytes > SHRINK_BYTES:
+            self._put_bytes = 0
+            await self._shrink()
+        try:
+            await self._chunks.fetch(ids)
+        except CorruptSnapshot as error:
+            log.error("a snapshot is damaged: %s", error)
+            await self._distrust(error.partition)
+            raise JournalUnavailable from error
+        except JournalError as error:
+            log.error("stored state cannot be read", exc_info=error)
+            raise JournalUnavailable from error
+
+    async def snapshot(self, partition: int) -> None:
+        """Makes a snapshot of a partition and lets the engine go by it. Failing is told in the log.
+
+        Raises JournalUnavailable when what it would hold is lost.
+        """
+        losses = self._host.losses
+        seq, size = await self._host.sealed(partition)
+        try:
+            written = await self._beside(self._writer.write, partition, seq)
+        except JournalError as error:
+            log.error("partition %d has no new snapshot", partition, exc_info=error)
+            # Not again before it has grown well.
+            self._tails.shortened(partition, 0, self._tails.size(partition) * 8)
+            return
+        self._tails.shortened(partition, size, written.size)
+        if self._host.losses == losses:  # else its state was recovered and is another generation
+            try:
+                self._host.engine.install(written.manifest)
+            except BaseException as error:
+                raise self._host.engine_failed(error) from error
+
+    async def retain(self, since_ms: int) -> None:
+        """Drops what is not needed to look back to `since_ms`. Failing is told in the log.
+
+        Raises JournalUnavailable as `snapshot`.
+        """
+        a_day_ago = self._host.clock.now_ms() - DAY_MS
+        for partition in sorted(await asyncio.to_thread(self._journal.heads)):
+            newest = (await asyncio.to_thread(self._journal.manifests, partition))[-1:]
+            if self.tail(partition) and all(head.now_ms < a_day_ago for head in newest):
+                # Where little happens, too, there is to be one to go back to when logs are cut.
+                await self.snapshot(partition)
+            try:
+                await self._beside(self._writer.retain, partition, since_ms)
+            except JournalError as error:
+                log.error("partition %d: what is old stays", partition, exc_info=error)
+
+    async def state_hash(self, ends: Mapping[int, int]) -> tuple[bytes, int]:
+        """The hash and the number of shops of the state up to these records.
+
+        Raises JournalUnavailable.
+        """
+        try:
+            return await self._beside(state_hash, self._journal, self._core, ends)
+        except JournalError as error:
+            log.error("the state hash cannot be computed", exc_info=error)
+            raise JournalUnavailable from error
+
+    async def close(self, ends: Mapping[int, tuple[int, int]]) -> None:
+        """When nothing is decided any more: snapshots of what is long, up to these last records."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CLOSING_S
+        while (
+            self._tails.total > CLOSING_TAIL_BYTES
+            and loop.time() < until
+            and (partition := self._tails.longest()) is not None
+            and partition in ends
+        ):
+            try:
+                await self._beside(self._writer.write, partition, ends[partition][0])
+            except JournalError as error:
+                log.error("partition %d has no new snapshot", partition, exc_info=error)
+            self._tails.shortened(partition, self._tails.size(partition), 0)
+        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._chunks.close)
+
+    async def _beside(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    def _put(self, chunk_id: bytes, content: bytes) -> None:
+        self._put_bytes += len(content)
+        try:
+            self._host.engine.put_chunk(chunk_id, content)
+        except BaseException as error:
+            raise self._host.engine_failed(error) from error
+
+    async def _distrust(self, partition: int | None) -> None:
+        """A snapshot in use cannot be read: its partition (None: any) is recovered without it."""
+        of = set(range(self._journal.partitions)) if partition is None else {partition}
+        for one in of:
+            newest = (await asyncio.to_thread(self._journal.manifests, one))[-1:]
+            self.unusable.update((one, head.seq) for head in newest)
+        self._host.take_back(of)
+
+    async def _shrink(self) -> None:
+        """Has the engine forget what is stored as long as it takes too much."""
+        limit, engine = self._keeping.state_bytes, self._host.engine
+        self._too_much = False
+        while limit is not None:
+            try:
+                before = engine.memory()
+                if before <= limit:
+                    return
+                engine.shrink(max(before - SHRINK_BYTES, limit * 9 // 10))
+                self._too_much = engine.memory() >= before
+            except BaseException as error:
+                raise self._host.engine_failed(error) from error
+            if self._too_much:  # the rest must be stored first
+                return
+            await asyncio.sleep(0)
+
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            if self._host.healthy:
+                with suppress(EngineFailure):  # told and mended where it arose
+                    await self._shrink()
+
+    async def _make_snapshots(self) -> None:
+        while True:
+            partition = self._tails.longest() if self._too_much else self._tails.due()
+            if partition is None or not self._host.healthy:
+                await asyncio.sleep(CHECK_S)
+                continue
+            self._too_much = False
+            with suppress(JournalUnavailable, EngineFailure):  # told and mended where they arose
+                await self.snapshot(partition)
+
+    async def _drop_what_is_old(self) -> None:
+        while self._keeping.retention_ms is not None:
+            await asyncio.sleep(RETENTION_S)
+            if self._host.healthy and self._host.clock.runs:  # a recorded day is old from the start
+                with suppress(JournalUnavailable, EngineFailure):
+                    await self.retain(self._host.clock.now_ms() - self._keeping.retention_ms)

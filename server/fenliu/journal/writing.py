@@ -1,0 +1,113 @@
+"""What a journal's writer does to its tables, each in the transaction of its caller.
+
+All raise sqlite3.Error.
+"""
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+
+from fenliu.journal.base import Append, Conflict
+from fenliu.journal.errors import ChangeRefused
+
+_APPEND = """INSERT INTO records (partition, seq, append_id, record)
+SELECT :partition, :seq + 1, :append_id, :record
+WHERE coalesce((SELECT max(seq) FROM records WHERE partition = :partition), 0) = :seq"""
+_PROBE = "UPDATE meta SET value = value WHERE key = 'schema_version'"
+# One by one, since SQLite looks through all the records for both in one.
+_ENDS = """SELECT (SELECT min(seq) FROM records WHERE partition = :partition),
+(SELECT max(seq) FROM records WHERE partition = :partition)"""
+_OLDEST_SNAPSHOT = "SELECT min(seq) FROM manifests WHERE partition = ?"
+_NEWEST_SNAPSHOT = "SELECT max(seq) FROM manifests WHERE partition = ?"
+_PUT_CHUNK = "REPLACE INTO chunks (partition, id, chunk) VALUES (?, ?, ?)"
+_PUT_MANIFEST = "REPLACE INTO manifests (partition, seq, now_ms, manifest) VALUES (?, ?, ?, ?)"
+_DROP_CHUNK = "DELETE FROM chunks WHERE partition = ? AND id = ?"
+_DROP_MANIFEST = "DELETE FROM manifests WHERE partition = ? AND seq = ?"
+_DROP_RECORDS = "DELETE FROM records WHERE partition = ? AND seq BETWEEN ? AND ?"
+
+
+def append(connection: sqlite3.Connection, group: Sequence[Append]) -> list[int | Conflict]:
+    """As `Journal.append`."""
+    results: list[int | Conflict] = []
+    for item in group:
+        row = {
+            "partition": item.partition,
+            "seq": item.expected_seq,
+            "append_id": item.append_id,
+            "record": item.record,
+        }
+        if connection.execute(_APPEND, row).rowcount == 1:
+            results.append(item.expected_seq + 1)
+        else:
+            results.append(Conflict(_ends(connection, item.partition)[1]))
+    return results
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """As `Journal.probe`."""
+    connection.execute(_PROBE)
+
+
+def put_chunks(
+    connection: sqlite3.Connection, partition: int, stored: Mapping[bytes, bytes]
+) -> None:
+    """As `Journal.put_chunks`, of chunks that are packed."""
+    # Written anew also where there is one: that one may be damaged.
+    connection.executemany(
+        _PUT_CHUNK, [(partition, chunk_id, chunk) for chunk_id, chunk in stored.items()]
+    )
+
+
+def put_manifest(
+    connection: sqlite3.Connection, partition: int, seq: int, now_ms: int, stored: bytes
+) -> None:
+    """As `Journal.put_manifest`, of one that is packed."""
+    _, end = _ends(connection, partition)
+    if not 1 <= seq <= end:
+        raise ChangeRefused(
+            f"partition {partition}: no snapshot of record {seq} of a log that ends at {end}"
+        )
+    connection.execute(_PUT_MANIFEST, (partition, seq, now_ms, stored))
+
+
+def drop_manifests(connection: sqlite3.Connection, partition: int, seqs: Collection[int]) -> None:
+    """As `Journal.drop_manifests`."""
+    connection.executemany(_DROP_MANIFEST, [(partition, seq) for seq in seqs])
+    start, _ = _ends(connection, partition)
+    newest = _one(connection, _NEWEST_SNAPSHOT, partition)
+    if start > 1 and newest < start - 1:
+        raise ChangeRefused(
+            f"partition {partition}: the log begins at {start}; a snapshot of what was before must stay"
+        )
+
+
+def drop_chunks(connection: sqlite3.Connection, partition: int, ids: Collection[bytes]) -> None:
+    """As `Journal.drop_chunks`."""
+    connection.executemany(_DROP_CHUNK, [(partition, chunk_id) for chunk_id in ids])
+
+
+def drop_records(connection: sqlite3.Connection, partition: int, up_to_seq: int, limit: int) -> int:
+    """As `Journal.drop_records`."""
+    start, end = _ends(connection, partition)
+    if not 0 < start <= up_to_seq:
+        return 0
+    oldest = _one(connection, _OLDEST_SNAPSHOT, partition)
+    if up_to_seq > oldest:
+        raise ChangeRefused(
+            f"partition {partition}: records up to {up_to_seq} must stay, "
+            f"the oldest snapshot holds them only up to {oldest}"
+        )
+    if up_to_seq >= end:
+        raise ChangeRefused(f"partition {partition}: record {end}, the log's last, must stay")
+    last = min(up_to_seq, start + limit - 1)
+    return connection.execute(_DROP_RECORDS, (partition, start, last)).rowcount
+
+
+def _ends(connection: sqlite3.Connection, partition: int) -> tuple[int, int]:
+    """The log's first and last number; 0, 0: it has no records."""
+    ((start, end),) = connection.execute(_ENDS, {"partition": partition}).fetchall()
+    return start or 0, end or 0
+
+
+def _one(connection: sqlite3.Connection, query: str, partition: int) -> int:
+    ((number,),) = connection.execute(query, (partition,)).fetchall()
+    return number or 0

@@ -1,0 +1,181 @@
+"""Makes the next snapshot of a partition: out of the last one and the records since, in the background.
+
+The engine that serves is not asked: a snapshot follows from the log. So it holds up nobody, and what is
+in it is durable already.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fenliu.engine import Core, Engine
+from fenliu.engine.v1 import engine_pb2
+from fenliu.journal import CorruptSnapshot, Journal
+from fenliu.recovery.records import apply_record, records
+from fenliu.recovery.segments import flushed
+
+log = logging.getLogger(__name__)
+
+PUT_BYTES = 2**20
+"""Chunks stored in one transaction: between two of them others may write."""
+DROP_RECORDS = 256
+"""Records dropped in one transaction."""
+HISTORY_BYTES = 16 * 2**20
+HISTORY_MS = 86_400_000
+"""A snapshot is kept, for looking back, when so many bytes of entries or so much time lie between it and
+the one kept before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A snapshot that is durable."""
+
+    seq: int
+    manifest: bytes
+    size: int
+    """Bytes that were stored for it."""
+
+
+class SnapshotWriter:
+    """Writes the snapshots of one journal. For one thread at a time, and not for the event loop."""
+
+    def __init__(self, journal: Journal, core: Core) -> None:
+        self._journal = journal
+        self._core = core
+        self._since_kept: dict[int, int] = {}
+        """Bytes of entries behind the newest snapshot that is kept for looking back."""
+        self._swept: set[int] = set()
+        """Partitions whose chunks have been looked through for what an ended process has left."""
+
+    def write(self, partition: int, seq: int) -> Written:
+        """Makes the snapshot of a partition as record `seq`, which is durable, left it.
+
+        Raises CorruptRecord, CorruptSnapshot, StorageError; then nothing has changed.
+        """
+        base = self._journal.manifest(partition)
+        manifest = engine_pb2.Manifest(rules_version=self._core.rules_version, partition=partition)
+        engine = self._core.engine(self._journal.partitions)
+        if base is not None:
+            base.check_rules(self._core.rules_version)
+            manifest.ParseFromString(base.content)
+            engine.load_manifest(base.content)
+        tail = now_ms = 0
+        for record in records(self._journal, self._core, partition, manifest.seq + 1):
+            if record.seq > seq:
+                break
+            apply_record(self._journal, engine, record)
+            tail += len(record.entries)
+            manifest.seq, now_ms = record.seq, record.now_ms
+        if manifest.seq != seq:
+            raise CorruptSnapshot(partition, seq, "there is no such record to make a snapshot of")
+        if base is not None and base.seq == seq:
+            return Written(seq, base.content, 0)
+        store = _Store(self._journal, self._core, partition)
+        self._write_shops(engine, manifest, store)
+        store.flush()
+        content = manifest.SerializeToString(deterministic=True)
+        self._journal.put_manifest(
+            partition, seq, now_ms, self._core.rules_version, content
+        ).result()
+        self._tidy(partition, manifest, tail)
+        return Written(seq, content, store.size + len(content))
+
+    def retain(self, partition: int, since_ms: int) -> int:
+        """Drops records and snapshots that are not needed to look back to `since_ms`; how many records.
+
+        The newest snapshot made before that time is kept, and all that came after it.
+        """
+        heads = self._journal.manifests(partition)
+        bases = [head.seq for head in heads if head.now_ms < since_ms]
+        last = self._journal.heads([partition]).get(partition)
+        if not bases or last is None:
+            return 0
+        older = bases[:-1]
+        if older:
+            self._journal.drop_manifests(partition, older).result()
+            self._sweep(partition)
+        up_to = min(bases[-1], last.seq - 1)
+        dropped = 0
+        while some := self._journal.drop_records(partition, up_to, DROP_RECORDS).result():
+            dropped += some
+        return dropped
+
+    def _write_shops(self, engine: Engine, manifest: engine_pb2.Manifest, store: _Store) -> None:
+        shops = {shop.shop_id: shop for shop in manifest.shops}
+        for shop_id in engine.touched():
+            before = shops.get(shop_id)
+            shops[shop_id] = flushed(self._core, engine, shop_id, before, store.put, store.fetch)
+        del manifest.shops[:]
+        manifest.shops.extend(shop for _, shop in sorted(_by_id(shops.values())))
+
+    def _tidy(self, partition: int, newest: engine_pb2.Manifest, tail: int) -> None:
+        """Drops the snapshot before, unless it is to be kept, and chunks that nothing needs any more."""
+        older = [head for head in self._journal.manifests(partition) if head.seq < newest.seq]
+        since = self._since_kept.get(partition, HISTORY_BYTES) + tail
+        # The oldest stays in any case: it may stand for a beginning that was dropped.
+        near = len(older) > 1 and older[-1].now_ms - older[-2].now_ms < HISTORY_MS
+        if near and since < HISTORY_BYTES:
+            self._journal.drop_manifests(partition, [older[-1].seq]).result()
+        else:
+            since = 0
+        self._since_kept[partition] = since
+        if near or partition not in self._swept:
+            self._sweep(partition)
+            self._swept.add(partition)
+
+    def _sweep(self, partition: int) -> None:
+        needed: set[bytes] = set()
+        for head in self._journal.manifests(partition):
+            stored = self._journal.manifest(partition, head.seq)
+            if stored is not None:
+                needed |= chunks_of(engine_pb2.Manifest.FromString(stored.content))
+        garbage = sorted(self._journal.chunk_ids(partition) - needed)
+        for start in range(0, len(garbage), DROP_RECORDS):
+            self._journal.drop_chunks(partition, garbage[start : start + DROP_RECORDS]).result()
+
+
+def chunks_of(manifest: engine_pb2.Manifest) -> set[bytes]:
+    """Ids of all chunks that a manifest names."""
+    ids: set[bytes] = set()
+    for shop in manifest.shops:
+        ids.update(shop.head)
+        for segment in shop.segments:
+            ids.update(chunk.id for chunk in segment.chunks)
+    return ids
+
+
+def _by_id(
+    shops: Iterable[engine_pb2.StoredShop],
+) -> Iterable[tuple[bytes, engine_pb2.StoredShop]]:
+    return ((shop.shop_id.encode(), shop) for shop in shops)
+
+
+class _Store:
+    """Puts chunks a few at a time, and gives back those it was given."""
+
+    def __init__(self, journal: Journal, core: Core, partition: int) -> None:
+        self._journal = journal
+        self._rules_version = core.rules_version
+        self._partition = partition
+        self._gathered: dict[bytes, bytes] = {}
+        self._gathered_bytes = 0
+        self.size = 0
+
+    def put(self, chunk_id: bytes, content: bytes) -> None:
+        self._gathered[chunk_id] = content
+        self._gathered_bytes += len(content)
+        self.size += len(content)
+        if self._gathered_bytes >= PUT_BYTES:
+            self.flush()
+
+    def fetch(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        here = {one: self._gathered[one] for one in ids if one in self._gathered}
+        return here | self._journal.chunks(self._partition, [one for one in ids if one not in here])
+
+    def flush(self) -> None:
+        if self._gathered:
+            self._journal.put_chunks(self._partition, self._gathered, self._rules_version).result()
+            self._gathered = {}
+            self._gathered_bytes = 0

@@ -1,0 +1,182 @@
+"""`fenliu explain` against a real server in this process; docs/insight.md shows what it prints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from rich.cells import cell_len
+
+from fenliu.app import App
+from fenliu.client import FenliuClient
+from fenliu.config import ServerConfig
+from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
+from support.commands import run, said
+
+PAGE = Path(__file__).parents[2] / "docs" / "insight.md"
+EVENING = 1_762_862_400_000  # 2025-11-11 20:00 in Shanghai
+ONLINE, SUSPENDED = types_pb2.PRESENCE_STATUS_ONLINE, types_pb2.PRESENCE_STATUS_SUSPENDED
+
+SHOP = shop_pb2.Shop(
+    shop_id="demo",
+    display_name="演示店",
+    agents=[
+        shop_pb2.Agent(agent_id="a", display_name="小王", weight=5),
+        shop_pb2.Agent(agent_id="b", display_name="小李", weight=5),
+        shop_pb2.Agent(agent_id="c", display_name="小张", weight=3, cap=1),
+        shop_pb2.Agent(agent_id="d", display_name="小赵", weight=5),
+        shop_pb2.Agent(agent_id="e", display_name="小陈", weight=5),
+        shop_pb2.Agent(agent_id="f", display_name="小孙", weight=5),
+    ],
+    groups=[
+        shop_pb2.Group(
+            group_id="presale",
+            display_name="售前",
+            agent_ids=["a", "b", "c", "d", "f"],
+            bindings=shop_pb2.Bindings(order_statuses=[types_pb2.ORDER_STATUS_UNPAID]),
+        ),
+        shop_pb2.Group(group_id="aftersale", display_name="售后", agent_ids=["e"]),
+    ],
+)
+
+
+async def an_evening(address: str) -> None:
+    """小王 is busy, 小张 full, 小赵 away from the desk and 小孙 at home; buyers come one after another."""
+    now = EVENING
+    async with FenliuClient(address) as client:
+        await client.apply_shop(SHOP, now_ms=now)
+        for agent_id, status, awaiting in (
+            ("a", ONLINE, 6), ("b", ONLINE, 1), ("c", ONLINE, 0), ("d", SUSPENDED, 2), ("e", ONLINE, 0)
+        ):  # fmt: skip
+            request = presence_pb2.SetPresenceRequest(
+                shop_id="demo", agent_id=agent_id, status=status, awaiting=awaiting
+            )
+            await client.set_presence(request, now_ms=now)
+        for number in range(1, 7):
+            now += 20_000
+            await client.route(
+                dispatch_pb2.RouteRequest(
+                    shop_id="demo",
+                    buyer_id=f"buyer-{number}",
+                    request_id=f"inquiry-{number}",
+                    order_status=types_pb2.ORDER_STATUS_UNPAID,
+                ),
+                now_ms=now,
+            )
+
+
+@contextmanager
+def serving(config: ServerConfig) -> Iterator[str]:
+    """A server on a loop of its own: commands run one themselves."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def start() -> tuple[App, str]:
+        app = App(config)
+        return app, await app.start()
+
+    try:
+        app, address = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+        try:
+            yield address
+        finally:
+            asyncio.run_coroutine_threadsafe(app.stop(), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def target(core: ModuleType, tmp_path: Path) -> Iterator[str]:
+    """A server after that evening."""
+    config = ServerConfig(
+        listen="127.0.0.1:0", data=tmp_path / "data", core=core.CORE, clock="trace", grace_ms=200
+    )
+    with serving(config) as address:
+        asyncio.run(an_evening(address))
+        yield address
+
+
+def explained(target: str, decision: str, *more: str, lang: str = "zh") -> str:
+    arguments = ("explain", decision, "--shop", "demo", "--lang", lang, "--target", target)
+    return said(run(*arguments, *more, COLUMNS="80"))
+
+
+def test_the_page_shows_what_is_printed(target: str):
+    """Each command of docs/insight.md, run: `$ fenliu explain ...` and what follows it."""
+    blocks = re.findall(
+        r"^```console\n\$ (fenliu explain [^\n]*)\n(.*?)^```$", PAGE.read_text(), re.M | re.S
+    )
+    assert len(blocks) == 2
+    for command, shown in blocks:
+        words = shlex.split(command)[1:]
+        printed = said(run(*words, "--target", target, COLUMNS="80"))
+        assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("columns", [50, 80])
+def test_it_fits_into_the_columns_there_are(target: str, lang: str, columns: int):
+    arguments = ("explain", "d3", "--shop", "demo", "--why-not", "a", "--lang", lang)
+    text = said(run(*arguments, "--target", target, COLUMNS=str(columns)))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(cell_len, lines)) <= columns
+    assert not [line for line in lines if line.lstrip().startswith(tuple("，。；：）"))]
+    # Chinese is broken where the line is full, not where there happens to be a space.
+    full = [line for line in lines if "小王" in line]
+    assert all(cell_len(line) > columns - 15 for line in full if not line.endswith(("。", ".")))
+
+
+def test_why_not_is_answered_first(target: str):
+    text = explained(target, "d1", "--why-not", "a")
+    answer = (
+        "小王（a）：在线，权重 5，待回复 6 人，超过繁忙阈值 4，按 5/7 折算，排在第 2 位；"
+        "分给了排在第 1 位的小李（b）。"
+    )
+    plain = text.replace("\n", "").replace(" ", "")
+    assert 0 < plain.index(answer.replace(" ", "")) < plain.index("步骤")
+    assert answer.replace(" ", "") not in explained(target, "d1").split("步骤")[0].replace(" ", "")
+
+
+def test_the_language_is_that_of_the_locale_unless_said(target: str):
+    arguments = ("explain", "d1", "--shop", "demo", "--target", target)
+    chinese = said(run(*arguments, FENLIU_LANG="", LC_ALL="zh_CN.UTF-8"))
+    english = said(run(*arguments, FENLIU_LANG="", LC_ALL="de_DE.UTF-8"))
+    assert "轮到小李（b）接待" in chinese
+    assert "it was the turn of 小李 (b)" in english.replace("\n", " ")
+    assert said(run(*arguments, "--lang", "en", FENLIU_LANG="", LC_ALL="zh_CN.UTF-8")) == english
+    assert said(run(*arguments, LC_ALL="C", FENLIU_LANG="zh")) == chinese
+
+
+def test_json_has_the_whole_answer(target: str):
+    answer = json.loads(explained(target, "d1", "--why-not", "d", "--json", lang="en"))
+    assert answer["decision"]["decision_id"] == "d1"
+    assert answer["decision"]["decided_at_ms"] == str(EVENING + 20_000)
+    assert [step["step"] for step in answer["steps"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [one["agent_id"] for one in answer["candidates"]] == ["a", "b", "c", "d", "e", "f"]
+    assert answer["why_not"]["reason"] == "CANDIDATE_REASON_SUSPENDED"
+    assert answer["why_not"] in answer["candidates"]
+
+
+def test_what_cannot_be_explained_is_one_line(target: str):
+    for decision, agent, message in (
+        ("d7", "", "decision_id: never made (DECISION_NOT_FOUND)"),
+        ("7", "", "decision_id: never made (DECISION_NOT_FOUND)"),
+        ("d1", "nobody", "why_not_agent_id: unknown agent at the time of the decision (AGENT_NOT_FOUND)"),
+    ):  # fmt: skip
+        arguments = ("explain", decision, "--shop", "demo", "--why-not", agent)
+        result = run(*arguments, "--target", target)
+        assert said(result, 1) == ""
+        assert result.stderr == f"Error: {message}\n"
+    result = run("explain", "d1", "--shop", "no", "--target", target)
+    assert result.stderr == "Error: shop_id: unknown shop (SHOP_NOT_FOUND)\n"
