@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -24,7 +24,7 @@ from fenliu.insight.errors import (
 from fenliu.insight.reports import figures
 from fenliu.insight.reports.figures import Scope
 from fenliu.insight.reports.kpis import DAY_MS, HOUR_MS, KPIS, kpis_of
-from fenliu.insight.reports.schema import FILE, open_for_reading
+from fenliu.insight.reports.schema import FILE, close_all, open_at_one_moment, open_for_reading
 from fenliu.journal import Reader, StorageError
 from fenliu.v1 import insight_pb2, types_pb2
 
@@ -121,22 +121,27 @@ class Reports:
         self, request: insight_pb2.GetReceptionReportRequest, now_ms: int
     ) -> insight_pb2.GetReceptionReportResponse:
         try:
-            connection = open_for_reading(self._path, self._data_id)
-            if connection is None:
+            connections = open_at_one_moment(self._path, self._data_id, figures.READERS)
+            if not connections:
                 raise ReportsBehind("they are being made anew", _RETRY_MS)
-            with closing(connection):
-                connection.execute("BEGIN")  # all of it at one moment
-                return report(connection, request, now_ms)
+            try:
+                return report(connections, request, now_ms)
+            finally:
+                close_all(connections)
         except sqlite3.Error as error:
             raise ReportsBehind("the tables cannot be read", _RETRY_MS) from error
 
 
 def report(
-    connection: sqlite3.Connection,
+    connections: Sequence[sqlite3.Connection],
     request: insight_pb2.GetReceptionReportRequest,
     now_ms: int,
 ) -> insight_pb2.GetReceptionReportResponse:
-    """The report from these tables. Raises ReportRefused, SubjectNeverThere, sqlite3.Error."""
+    """The report, read by connections as `figures.figures` wants them.
+
+    Raises ReportRefused, SubjectNeverThere, sqlite3.Error.
+    """
+    connection = connections[0]
     shop = connection.execute(
         "SELECT since_ms, whole, now_ms FROM shops WHERE shop_id = ?", (request.shop_id,)
     ).fetchone()
@@ -155,7 +160,7 @@ def report(
     _check_window(scope, since_ms, whole=bool(whole))
     wanted = set(request.subject_ids)
     _check_subjects(connection, scope, request.subject_ids)
-    found = figures.figures(connection, scope)
+    found = figures.figures(connections, scope)
     keys = {
         key for key in {*found, *figures.staff(connection, scope)} if not wanted or key[0] in wanted
     }

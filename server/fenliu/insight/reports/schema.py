@@ -7,6 +7,7 @@ journal alone, so a file of another version, of another journal, or a damaged on
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 FILE = "insight.db"
@@ -154,7 +155,9 @@ def open_for_reading(path: Path, data_id: bytes) -> sqlite3.Connection | None:
     if not path.is_file():
         return None
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False
+    )
     if not _usable(connection, data_id):
         connection.close()
         return None
@@ -162,6 +165,47 @@ def open_for_reading(path: Path, data_id: bytes) -> sqlite3.Connection | None:
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def open_at_one_moment(path: Path, data_id: bytes, count: int) -> list[sqlite3.Connection]:
+    """So many connections for reading that all see the same; none if there are no such tables yet.
+
+    Raises sqlite3.Error.
+    """
+    connections: list[sqlite3.Connection] = []
+    try:
+        while len(connections) < count:
+            connection = open_for_reading(path, data_id)
+            if connection is None:
+                break
+            connections.append(connection)
+        else:
+            while not _begin_together(connections):
+                pass  # something was written in between
+            return connections
+    except BaseException:
+        close_all(connections)
+        raise
+    close_all(connections)
+    return []
+
+
+def close_all(connections: Iterable[sqlite3.Connection]) -> None:
+    """Closes them."""
+    for connection in connections:
+        connection.close()
+
+
+def _begin_together(connections: list[sqlite3.Connection]) -> bool:
+    seen = []
+    for connection in connections:
+        connection.execute("BEGIN")
+        seen.append(connection.execute("SELECT * FROM positions").fetchall())
+    if all(one == seen[0] for one in seen):
+        return True
+    for connection in connections:
+        connection.execute("ROLLBACK")
+    return False
 
 
 def discard(path: Path) -> None:
