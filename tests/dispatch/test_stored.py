@@ -237,6 +237,26 @@ async def test_memory_is_kept_below_the_limit_by_storing_what_can_be(core, journ
     assert digest == replay(journal, core)[0].state_hash()
 
 
+async def test_a_start_behind_a_long_tail_stays_below_the_limit_too(core, journal):
+    dispatcher = trace_dispatcher(core, journal)
+    await dispatcher.start()
+    for number in range(200):
+        await staffed(dispatcher, f"shop-{number}", idle_close_ms=1000)
+        await dispatcher.command(ROUTE, route("buyer", f"shop-{number}"), now_ms=NOW)
+    digest = await dispatcher.state_hash()
+    took = dispatcher.engine.memory()
+    await dispatcher.drain()
+    again = trace_dispatcher(core, journal, keeping=Keeping(state_bytes=took // 3))
+    recovered = await again.start()
+    assert recovered.entries == 800
+    assert again.engine.memory() < took // 2
+    assert await again.state_hash() == digest
+    answer = await again.command(ROUTE, route("buyer", "shop-7"), now_ms=NOW + 500)
+    assert routed(answer.body).conversation_id == "c1"
+    await again.close()
+    await dispatcher.close()
+
+
 # Damage
 
 

@@ -227,7 +227,10 @@ class Days:
 def _play(core: str, trace: Path, folder: Path, *, kills: bool) -> Played:
     rows = read_trace(trace)
     data, acks, address = folder / "data", folder / "acks", free_address()
-    serve = ("serve", "--listen", address, "--data", data, "--clock", "trace", "--core", core)
+    serve = ["serve", "--listen", address, "--data", data, "--clock", "trace", "--core", core]
+    if kills:
+        # Snapshots are made all the time, so that the kills meet them and the starts rest on them.
+        serve += ["--snapshot-after", "1KiB"]
     replay = ("replay", trace, "--create-shops", "--json", "--acks", acks, "--target", address)
     killed_at: list[int] = []
     seed = _kill_seed() if kills else None

@@ -23,7 +23,7 @@ from end_to_end.days import (
 )
 from end_to_end.processes import fenliu
 from fenliu.journal import SqliteReader
-from fenliu.recovery import verify
+from fenliu.recovery import replay, state_hash, verify
 from model.cores import CORES
 
 pytestmark = pytest.mark.slow
@@ -92,6 +92,15 @@ def test_no_decision_number_is_doubled_or_left_out(day: Played):
 def test_the_running_state_is_that_of_the_log_replayed_on_the_other_core(day: Played):
     other = other_than(day.core).name
     assert fenliu("state-hash", "--data", day.data, "--core", other).strip() == day.state_hash
+
+
+def test_the_starts_rested_on_snapshots_that_give_the_same_state(day: Played):
+    reader = SqliteReader(day.data)
+    made = [reader.manifests(partition) for partition in reader.heads()]
+    assert sum(map(len, made)) > len(made) // 2
+    assert state_hash(reader, core_named(day.core))[0].hex() == day.state_hash
+    whole, _ = replay(reader, core_named(day.core))
+    assert whole.state_hash().hex() == day.state_hash
 
 
 @pytest.mark.parametrize("verifier", CORES)

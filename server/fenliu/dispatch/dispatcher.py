@@ -150,7 +150,9 @@ class Dispatcher:
     async def start(self) -> Recovered:
         """Recovers the state, then serves. Raises what `recovery.recover` raises."""
         self._loop = asyncio.get_running_loop()
-        self._engine, recovered = await asyncio.to_thread(recover, self._journal, self._core)
+        self._engine, recovered = await asyncio.to_thread(
+            recover, self._journal, self._core, store=self._state.store_if_much
+        )
         self._recovered(recovered)
         log.info("read %d entries in %d records", recovered.entries, recovered.records)
         self._tell_durable(self._ends)

@@ -104,6 +104,24 @@ class StoredState:
             self._journal.drop_manifests(partition, [seq])
         self.unusable.clear()
 
+    def store_if_much(self, engine: Engine, partition: int, seq: int) -> bool:
+        """While state is recovered: stores a partition when there is too much in memory by now.
+
+        Not for the event loop. Failing is told in the log.
+        """
+        limit = self._keeping.state_bytes
+        if limit is None or engine.memory() <= limit:
+            return False
+        engine.shrink(limit)
+        if engine.memory() <= limit:
+            return False
+        try:
+            engine.load_manifest(self._writer.write(partition, seq).manifest)
+        except JournalError as error:
+            log.error("partition %d has no new snapshot", partition, exc_info=error)
+            return False
+        return True
+
     def grew(self, partition: int, size: int) -> None:
         """Says that a log has grown by so many bytes."""
         self._tails.grew(partition, size)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from fenliu.engine import Core, Engine, partition_of
@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 SCRATCH_BYTES = 64 * 2**20
 """What an engine that is only read from keeps of chunks and loaded shops."""
+
+
+Store = Callable[[Engine, int, int], bool]
+"""Given an engine, a partition and the last record in it: whether there is a snapshot of just that now."""
 
 
 @dataclass(slots=True)
@@ -37,22 +41,30 @@ class Recovered:
     """(partition, seq) of snapshots that are damaged; an older one or the log served instead."""
 
 
+def _keep(_engine: Engine, _partition: int, _seq: int) -> bool:
+    return False
+
+
 def recover(
     journal: Reader,
     core: Core,
     partitions: Collection[int] | None = None,
     *,
     unusable: Collection[tuple[int, int]] = (),
+    store: Store = _keep,
 ) -> tuple[Engine, Recovered]:
     """A fresh engine with the state of these (default: all) partitions, shops stored where they can be.
 
-    `unusable`: snapshots known to be damaged. Not for the event loop. Raises CorruptRecord, among them
+    `unusable`: snapshots known to be damaged. `store`: called when a partition is there, and may replace
+    what is loaded of it by a new snapshot. Not for the event loop. Raises CorruptRecord, among them
     NewerRecord; CorruptSnapshot when there is nothing else to go by; StorageError.
     """
     engine = core.engine(journal.partitions)
     recovered = Recovered()
     for partition in sorted(journal.heads(partitions)):
         _recover(journal, core, engine, partition, recovered, set(unusable))
+        if store(engine, partition, recovered.ends[partition][0]):
+            recovered.tails[partition] = 0
     return engine, recovered
 
 
