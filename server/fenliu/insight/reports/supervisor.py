@@ -48,12 +48,16 @@ class Supervisor:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wanted.wait(), START_AFTER_S)
         pause_s = _FIRST_PAUSE_S
+        loop = asyncio.get_running_loop()
         while True:
+            began_s = loop.time()
             try:
                 code = await self._work()
                 log.error("the worker of the reports ended with %s", code)
             except OSError as error:
                 log.error("the worker of the reports cannot be started: %s", error)
+            if loop.time() - began_s > _LONGEST_PAUSE_S:  # it had been well
+                pause_s = _FIRST_PAUSE_S
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
