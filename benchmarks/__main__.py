@@ -13,5 +13,6 @@ for command in (
     ["-m", "benchmarks.grpc_load"],
     ["-m", "benchmarks.client_gain"],
     ["-m", "benchmarks.queue_wait"],
+    ["-m", "benchmarks.reports"],
 ):
     subprocess.run([sys.executable, *command], cwd=PROJECT, check=True)

@@ -13,6 +13,8 @@ from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
+from fenliu.insight.reports.reports import Reports
+from fenliu.insight.reports.supervisor import Supervisor
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.journal.sqlite import SqliteJournal
 from fenliu.rpc.server import RpcServer
@@ -39,6 +41,8 @@ class App:
         self._watch: AssignmentWatch | None = None
         self._audit: AuditLog | None = None
         self._explainer: Explainer | None = None
+        self._reports: Reports | None = None
+        self._supervisor: Supervisor | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
 
@@ -64,6 +68,8 @@ class App:
         dispatcher.on_durable = self._watch.grown
         self._audit = AuditLog(journal, self.core)
         self._explainer = Explainer(journal, self.core)
+        self._supervisor = Supervisor(config.data_dir)
+        self._reports = Reports(config.data_dir, journal, journal.data_id, self._supervisor.hurry)
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -78,13 +84,16 @@ class App:
             self._watch,
             self._audit,
             self._explainer,
+            self._reports,
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
             partitions=journal.partitions,
             reflection_enabled=config.reflection,
         )
-        return await self._rpc.start()
+        address = await self._rpc.start()
+        self._supervisor.start()
+        return address
 
     async def stop(self) -> None:
         """Drains and closes whatever was started, in the reverse order."""
@@ -100,6 +109,10 @@ class App:
             await asyncio.to_thread(self._audit.close)
         if self._explainer is not None:
             await asyncio.to_thread(self._explainer.close)
+        if self._supervisor is not None:
+            await self._supervisor.close()
+        if self._reports is not None:
+            await asyncio.to_thread(self._reports.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 

@@ -161,6 +161,7 @@ def test_every_block_is_run_or_checked_below():
         ("formats.md", "sql"),
         ("insight.md", "console"),  # tests/cli/test_explain.py runs them
         ("gateway.md", "python"),
+        ("kpis.md", "sql"),
     }
 
 

@@ -322,6 +322,7 @@ async def test_every_method_not_built_says_so(call: Caller):
             if method.name != "DeleteShop"
         ),
         "/fenliu.v1.InsightService/ExplainDecision",
+        "/fenliu.v1.InsightService/GetReceptionReport",
         "/fenliu.v1.OperatorService/GetServerInfo",
         "/fenliu.v1.OperatorService/GetStateHash",
     }

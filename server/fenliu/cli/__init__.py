@@ -22,6 +22,7 @@ from fenliu.cli.errors import one_line_errors
 from fenliu.cli.explain import explain
 from fenliu.cli.language import Words
 from fenliu.cli.replay import replay
+from fenliu.cli.report import report
 from fenliu.cli.route import route
 from fenliu.cli.serve import serve
 from fenliu.cli.shop import shop
@@ -73,6 +74,7 @@ for _command in (
     route,
     watch,
     explain,
+    report,
     replay,
     backup,
     restore,

@@ -453,6 +453,14 @@ class FenliuClient:
             _INSIGHT + "ExplainDecision", request, insight_pb2.ExplainDecisionResponse, None
         )
 
+    async def get_reception_report(
+        self, request: insight_pb2.GetReceptionReportRequest, *, now_ms: int | None = None
+    ) -> insight_pb2.GetReceptionReportResponse:
+        """The KPIs of a shop's agents or groups, or its own, in a window of time."""
+        return await self._unary(
+            _INSIGHT + "GetReceptionReport", request, insight_pb2.GetReceptionReportResponse, now_ms
+        )
+
     # OperatorService
 
     async def get_server_info(self) -> operator_pb2.GetServerInfoResponse:

@@ -52,3 +52,28 @@ class AgentNotThen(InsightError):
 
     def __init__(self) -> None:
         super().__init__("unknown agent at the time of the decision")
+
+
+class ReportRefused(InsightError):
+    """A report that cannot be made: `field` names what is wrong with the question."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(rule)
+        self.field = field
+
+
+class SubjectNeverThere(InsightError):
+    """An agent or group (`kind`) that the shop never had, as far as is kept."""
+
+    def __init__(self, field: str, kind: str, subject_id: str) -> None:
+        super().__init__(f"this shop never had the {kind} {subject_id!r}")
+        self.field = field
+        self.kind = kind
+
+
+class ReportsBehind(InsightError):
+    """The reports' tables are not as far as the log. Worth asking again after a while."""
+
+    def __init__(self, rule: str, retry_after_ms: int) -> None:
+        super().__init__(rule)
+        self.retry_after_ms = retry_after_ms

@@ -29,6 +29,9 @@ from fenliu.insight.errors import (
     DecisionNotKept,
     DecisionNotMade,
     LogUnreadable,
+    ReportRefused,
+    ReportsBehind,
+    SubjectNeverThere,
     TokenAhead,
     TokenRefused,
     TokenTooOld,
@@ -154,6 +157,17 @@ def of_exception(error: BaseException) -> Refusal:
             return _not_found("DECISION_NOT_FOUND", "decision_id", error.rule)
         case AgentNotThen():
             return _not_found("AGENT_NOT_FOUND", "why_not_agent_id", error.rule)
+        case ReportRefused():
+            return invalid(error.field, error.rule)
+        case SubjectNeverThere():
+            return _not_found(f"{error.kind.upper()}_NOT_FOUND", error.field, error.rule)
+        case ReportsBehind():
+            return refusal(
+                grpc.StatusCode.UNAVAILABLE,
+                "REPORTS_BEHIND",
+                f"the reports are still reading the log: {error.rule}",
+                retry_after_ms=error.retry_after_ms,
+            )
         case TokenRefused():
             return invalid("resume_token", error.rule)
         case TokenAhead() | TokenTooOld():

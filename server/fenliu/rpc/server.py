@@ -9,12 +9,14 @@ from grpc_reflection.v1alpha import reflection
 from fenliu.dispatch import Dispatcher
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
+from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.errors import Sanitiser
 from fenliu.rpc.insight import InsightMethods
 from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
 from fenliu.rpc.presence import PresenceStreams
+from fenliu.rpc.reports import ReportMethods
 from fenliu.rpc.sessions import Sessions
 from fenliu.rpc.shop_documents import Documents
 from fenliu.rpc.shop_history import ShopHistoryMethods
@@ -45,6 +47,7 @@ class RpcServer:
         watch: AssignmentWatch,
         audit: AuditLog,
         explainer: Explainer,
+        reports: Reports,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -67,6 +70,7 @@ class RpcServer:
             | ShopMethods(documents).handlers()
             | ShopHistoryMethods(documents, audit).handlers()
             | InsightMethods(dispatcher, explainer).handlers()
+            | ReportMethods(dispatcher, reports).handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))

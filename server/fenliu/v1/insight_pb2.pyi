@@ -52,6 +52,14 @@ class KpiState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KPI_STATE_UNDEFINED: _ClassVar[KpiState]
     KPI_STATE_NOT_YET_KNOWN: _ClassVar[KpiState]
 
+class KpiUnit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KPI_UNIT_UNSPECIFIED: _ClassVar[KpiUnit]
+    KPI_UNIT_COUNT: _ClassVar[KpiUnit]
+    KPI_UNIT_RATIO: _ClassVar[KpiUnit]
+    KPI_UNIT_MILLISECONDS: _ClassVar[KpiUnit]
+    KPI_UNIT_CENTS: _ClassVar[KpiUnit]
+
 class ImbalanceCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     IMBALANCE_CAUSE_UNSPECIFIED: _ClassVar[ImbalanceCause]
@@ -94,6 +102,11 @@ KPI_STATE_UNSPECIFIED: KpiState
 KPI_STATE_KNOWN: KpiState
 KPI_STATE_UNDEFINED: KpiState
 KPI_STATE_NOT_YET_KNOWN: KpiState
+KPI_UNIT_UNSPECIFIED: KpiUnit
+KPI_UNIT_COUNT: KpiUnit
+KPI_UNIT_RATIO: KpiUnit
+KPI_UNIT_MILLISECONDS: KpiUnit
+KPI_UNIT_CENTS: KpiUnit
 IMBALANCE_CAUSE_UNSPECIFIED: ImbalanceCause
 IMBALANCE_CAUSE_ONLINE_TIME: ImbalanceCause
 IMBALANCE_CAUSE_TIME_SLOT: ImbalanceCause
@@ -211,16 +224,20 @@ class RouteResponseRecord(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., buyer_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ..., conversation_id: _Optional[str] = ...) -> None: ...
 
 class GetReceptionReportRequest(_message.Message):
-    __slots__ = ("shop_id", "window", "grain", "subject")
+    __slots__ = ("shop_id", "window", "grain", "subject", "subject_ids", "language")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     GRAIN_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_IDS_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     shop_id: str
     window: Window
     grain: ReportGrain
     subject: ReportSubject
-    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., grain: _Optional[_Union[ReportGrain, str]] = ..., subject: _Optional[_Union[ReportSubject, str]] = ...) -> None: ...
+    subject_ids: _containers.RepeatedScalarFieldContainer[str]
+    language: _types_pb2.Language
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., grain: _Optional[_Union[ReportGrain, str]] = ..., subject: _Optional[_Union[ReportSubject, str]] = ..., subject_ids: _Optional[_Iterable[str]] = ..., language: _Optional[_Union[_types_pb2.Language, str]] = ...) -> None: ...
 
 class Kpi(_message.Message):
     __slots__ = ("name", "state", "numerator", "denominator", "known_at_ms")
@@ -236,6 +253,16 @@ class Kpi(_message.Message):
     known_at_ms: int
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[KpiState, str]] = ..., numerator: _Optional[int] = ..., denominator: _Optional[int] = ..., known_at_ms: _Optional[int] = ...) -> None: ...
 
+class KpiColumn(_message.Message):
+    __slots__ = ("name", "title", "unit")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    title: str
+    unit: KpiUnit
+    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., unit: _Optional[_Union[KpiUnit, str]] = ...) -> None: ...
+
 class ReportRow(_message.Message):
     __slots__ = ("subject_id", "window", "kpis")
     SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -247,10 +274,14 @@ class ReportRow(_message.Message):
     def __init__(self, subject_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., kpis: _Optional[_Iterable[_Union[Kpi, _Mapping]]] = ...) -> None: ...
 
 class GetReceptionReportResponse(_message.Message):
-    __slots__ = ("rows",)
+    __slots__ = ("rows", "columns", "as_of_ms")
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[ReportRow]
-    def __init__(self, rows: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ...) -> None: ...
+    columns: _containers.RepeatedCompositeFieldContainer[KpiColumn]
+    as_of_ms: int
+    def __init__(self, rows: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., columns: _Optional[_Iterable[_Union[KpiColumn, _Mapping]]] = ..., as_of_ms: _Optional[int] = ...) -> None: ...
 
 class DiagnoseImbalanceRequest(_message.Message):
     __slots__ = ("shop_id", "window", "agent_id", "other_agent_id")

@@ -1,0 +1,223 @@
+"""`fenliu report`: the KPIs of agents, groups or the shop, as tables, CSV, JSON and a picture."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import click
+
+from fenliu.cli import report_tables
+from fenliu.cli.command import command, option
+from fenliu.cli.language import Language, language, words
+from fenliu.cli.options import as_dict, json_option, print_json, target_option, with_client
+from fenliu.cli.report_plot import Day, draw
+from fenliu.client import FenliuClient
+from fenliu.v1 import insight_pb2, shop_pb2, types_pb2
+
+SHANGHAI = timezone(timedelta(hours=8))
+_LANGUAGES: dict[Language, types_pb2.Language] = {
+    "zh": types_pb2.LANGUAGE_CHINESE,
+    "en": types_pb2.LANGUAGE_ENGLISH,
+}
+_SUBJECTS = ("agent", "group", "shop")
+_GRAINS = ("window", "day", "hour")
+_HOURS_DRAWN = timedelta(days=3)
+
+
+@command(
+    "report",
+    zh="显示客服、分流组或店铺的接待报表：咨询、回复、时长、销售、转化。\n\n默认是今天。时间都是北京时间；窗口不含结束的那一刻。"
+    "「–」是没有定义（分母为零），「…」是现在还不能知道。每个指标的定义见 docs/kpis.md。",
+    en="Print the reception report of agents, groups or the shop: inquiries, replies, times, sales,"
+    " conversions.\n\nToday unless a time is given. Times are those of Asia/Shanghai; a window does not"
+    " include its end. A dash is undefined (a zero denominator), an ellipsis not yet known. What each"
+    " figure means: docs/kpis.md.",
+)
+@option("--shop", required=True, zh="店铺编号。", en="Shop id.")
+@option(
+    "--by",
+    type=click.Choice(_SUBJECTS),
+    default="agent",
+    zh="每位客服、每个分流组，或整个店铺。",
+    en="Each agent, each group, or the shop.",
+)
+@option(
+    "--grain",
+    type=click.Choice(_GRAINS),
+    default="window",
+    zh="整个窗口一行，或每天、每小时一行。",
+    en="One row for the window, or one for each day or hour.",
+)
+@option(
+    "--day",
+    metavar="YYYY-MM-DD",
+    show_default=False,
+    zh="哪一天；默认今天。",
+    en="Which day; today if not given.",
+)
+@option(
+    "--from",
+    "start",
+    metavar="TIME",
+    show_default=False,
+    zh="窗口的开始：日期，日期和时间（2025-11-11T20:00），或 Unix 毫秒。",
+    en="The window's beginning: a date, a date and time (2025-11-11T20:00), or Unix ms.",
+)
+@option(
+    "--to",
+    "end",
+    metavar="TIME",
+    show_default=False,
+    zh="窗口的结束，不含在内。",
+    en="The window's end, not included.",
+)
+@option(
+    "--only",
+    multiple=True,
+    metavar="ID",
+    show_default=False,
+    zh="只要这位客服或这个组；可重复。",
+    en="Only this agent or group; may be repeated.",
+)
+@option(
+    "--csv",
+    "as_csv",
+    is_flag=True,
+    zh="改为输出 CSV，Excel 可直接打开。",
+    en="Print CSV for Excel.",
+)
+@option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.png",
+    show_default=False,
+    zh="另画一张图：一天里的咨询和负荷，各客服的份额和权重。",
+    en="Also draw a picture: arrivals and load over the day, shares against weights.",
+)
+@target_option
+@json_option
+def report(
+    shop: str,
+    by: str,
+    grain: str,
+    day: str | None,
+    start: str | None,
+    end: str | None,
+    only: tuple[str, ...],
+    as_csv: bool,
+    plot: Path | None,
+    target: str,
+    as_json: bool,
+) -> None:
+    """Asks for the report and prints it."""
+    if as_csv and as_json:
+        raise click.UsageError(words("--csv 和 --json 只能选一个", "choose --csv or --json"))
+    window = _window(day, start, end)
+    request = insight_pb2.GetReceptionReportRequest(
+        shop_id=shop,
+        window=window,
+        subject=f"REPORT_SUBJECT_{by.upper()}",
+        grain=f"REPORT_GRAIN_{grain.upper()}",
+        subject_ids=only,
+        language=_LANGUAGES[language()],
+    )
+
+    async def ask(
+        client: FenliuClient,
+    ) -> tuple[insight_pb2.GetReceptionReportResponse, shop_pb2.Shop, Day | None]:
+        return (
+            await client.get_reception_report(request),
+            await client.get_shop(shop),
+            await _day(client, request) if plot is not None else None,
+        )
+
+    response, document, drawn = with_client(target, ask)
+    names = _names(document, by)
+    if as_json:
+        print_json(as_dict(response))
+    elif as_csv:
+        click.echo("\ufeff" + report_tables.as_csv(response, names), nl=False)
+    else:
+        report_tables.show(response, names, document, request)
+    if plot is not None and drawn is not None:
+        draw(plot, drawn, document)
+        click.echo(words(f"图已写入 {plot}", f"picture written to {plot}"), err=True)
+
+
+async def _day(client: FenliuClient, request: insight_pb2.GetReceptionReportRequest) -> Day:
+    """What the picture shows: the shop over time, and its agents over the whole window."""
+    over_time, agents = (insight_pb2.GetReceptionReportRequest() for _ in range(2))
+    for one in (over_time, agents):
+        one.CopyFrom(request)
+        del one.subject_ids[:]
+    length = timedelta(milliseconds=request.window.end_ms - request.window.start_ms)
+    by_hour = length <= _HOURS_DRAWN
+    over_time.subject = insight_pb2.REPORT_SUBJECT_SHOP
+    over_time.grain = insight_pb2.REPORT_GRAIN_HOUR if by_hour else insight_pb2.REPORT_GRAIN_DAY
+    agents.subject = insight_pb2.REPORT_SUBJECT_AGENT
+    agents.grain = insight_pb2.REPORT_GRAIN_WINDOW
+    return Day(
+        over_time=await client.get_reception_report(over_time),
+        agents=await client.get_reception_report(agents),
+        by_hour=by_hour,
+    )
+
+
+def _names(document: shop_pb2.Shop, by: str) -> dict[str, str]:
+    """Display names by id."""
+    if by == "shop":
+        return {document.shop_id: document.display_name or document.shop_id}
+    if by == "agent":
+        return {one.agent_id: one.display_name or one.agent_id for one in document.agents}
+    return {one.group_id: one.display_name or one.group_id for one in document.groups}
+
+
+def _window(day: str | None, start: str | None, end: str | None) -> insight_pb2.Window:
+    if (start is None) != (end is None):
+        raise click.UsageError(words("--from 和 --to 要一起给", "--from and --to go together"))
+    if start is not None and end is not None:
+        if day is not None:
+            raise click.UsageError(
+                words("--day 和 --from 只能选一个", "choose --day or --from and --to")
+            )
+        window = insight_pb2.Window(start_ms=_moment(start), end_ms=_moment(end))
+        if window.end_ms < window.start_ms:
+            raise click.UsageError(words("窗口的结束早于开始", "the window ends before it begins"))
+        if window.end_ms == window.start_ms:
+            raise click.UsageError(
+                words(
+                    "窗口是空的：结束的那一刻不含在内",
+                    "the window is empty: its end is not included",
+                )
+            )
+        return window
+    if day is None:
+        day = f"{datetime.fromtimestamp(time.time(), SHANGHAI):%Y-%m-%d}"
+    elif not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+        raise _no_time(day)
+    begins_ms = _moment(day)
+    return insight_pb2.Window(start_ms=begins_ms, end_ms=begins_ms + 86_400_000)
+
+
+def _moment(text: str) -> int:
+    """A time as Unix milliseconds; without a zone it is that of Asia/Shanghai."""
+    if re.fullmatch(r"\d{9,15}", text, re.ASCII):
+        return int(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise _no_time(text) from None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=SHANGHAI)
+    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+
+
+def _no_time(text: str) -> click.UsageError:
+    return click.UsageError(
+        words(
+            f"{text!r} 不是日期或时间：写作 2025-11-11 或 2025-11-11T20:00",
+            f"{text!r} is no date or time: write 2025-11-11 or 2025-11-11T20:00",
+        )
+    )
