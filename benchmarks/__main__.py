@@ -13,6 +13,7 @@ for command in (
     ["-m", "benchmarks.grpc_load"],
     ["-m", "benchmarks.client_gain"],
     ["-m", "benchmarks.queue_wait"],
+    ["-m", "benchmarks.explain"],
     ["-m", "benchmarks.reports"],
 ):
     subprocess.run([sys.executable, *command], cwd=PROJECT, check=True)
