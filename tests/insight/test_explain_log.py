@@ -15,7 +15,6 @@ from fenliu.app import App
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.config import ServerConfig
 from fenliu.engine import load_core, partition_of
-from fenliu.insight import decisions
 from fenliu.insight.decisions import DecisionIndex
 from fenliu.insight.errors import DecisionNotKept, DecisionNotMade, LogUnreadable, TooBusy
 from fenliu.insight.explain import AT_ONCE, MOST_WAITING, Explainer
@@ -81,16 +80,7 @@ def journal(played: tuple[Server, list[Scene]]) -> Journal:
     return Journal(played[0].data)
 
 
-@pytest.fixture(params=[1_024, 3])
-def most_marks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(decisions, "MOST_MARKS", request.param)
-    marks: int = request.param
-    return marks
-
-
-def test_every_decision_is_found(
-    played: tuple[Server, list[Scene]], journal: Journal, most_marks: int
-):
+def test_every_decision_is_found(played: tuple[Server, list[Scene]], journal: Journal):
     index = DecisionIndex(journal)
     for scene in played[1]:
         for number in range(1, ROUTED + 1):
@@ -107,17 +97,6 @@ def test_every_decision_is_found(
         index.find("nowhere", 1)
 
 
-def test_the_log_is_looked_through_once_and_then_only_where_the_decision_is(
-    played: tuple[Server, list[Scene]], journal: Journal
-):
-    index, scene = DecisionIndex(journal), played[1][0]
-    index.find(scene.shop_id, 1)
-    seqs = sorted(journal.reads)
-    journal.reads.clear()
-    index.find(scene.shop_id, ROUTED)
-    assert 0 < len(journal.reads) <= 2 < len(seqs)
-
-
 def test_what_a_growing_log_adds_is_found(played: tuple[Server, list[Scene]], journal: Journal):
     index, scene = DecisionIndex(journal), played[1][1]
     made = len(scene.decisions())
@@ -128,7 +107,7 @@ def test_what_a_growing_log_adds_is_found(played: tuple[Server, list[Scene]], jo
 
 
 def test_decisions_whose_records_are_gone_are_told_from_those_never_made(
-    played: tuple[Server, list[Scene]], journal: Journal, most_marks: int
+    played: tuple[Server, list[Scene]], journal: Journal
 ):
     known, scene = DecisionIndex(journal), played[1][0]
     record, _ = known.find(scene.shop_id, 20)

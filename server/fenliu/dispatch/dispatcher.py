@@ -1,7 +1,7 @@
 """Decide, append, answer: one engine and one journal, on one event loop.
 
 Commands are decided at once, on the loop. Their entries are gathered while a commit is under way and go
-into the journal together with the next one; an answer is given when all it rests on is durable. What
+into the journal together with the next one (commits.py); an answer is given when all it rests on is durable. What
 cannot be made durable is undone: its partitions are read back from the log. No rule is known here.
 
 All methods are for the loop on which `start` ran.
@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence, Set
-from concurrent.futures import Future as StorageFuture
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from fenliu.dispatch.clock import Clock
+from fenliu.dispatch.commits import NO_RECORD, Commits
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
 from fenliu.dispatch.stored import Keeping, StoredState
 from fenliu.engine import CommandKind, Core, Engine, QueryKind
-from fenliu.journal import Append, Conflict, Journal, JournalError, pack
+from fenliu.journal import Journal
 from fenliu.recovery import Recovered, recover
 
 log = logging.getLogger(__name__)
@@ -41,7 +40,6 @@ TICK_SPAN_MS = 1_000
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 5.0
 
-NO_RECORD = (0, 0)  # where an empty log ends: (seq, checksum)
 MALFORMED = -1  # the partition of what names no shop
 MISSING = -1  # the code with which the engine names chunks it needs
 
@@ -83,27 +81,6 @@ class PendingBatch:
         return self._answer
 
 
-class _Commit:
-    """What goes into the journal together, and the answers that wait for it."""
-
-    __slots__ = ("answers", "appends", "checksums", "counts", "entries", "waiters")
-
-    def __init__(self) -> None:
-        self.entries: dict[int, list[bytes]] = {}
-        self.counts: dict[int, int] = {}
-        self.waiters: list[tuple[asyncio.Future[bool], int | None]] = []
-        """Each with the partition it rests on; None: may rest on any."""
-        self.answers = 0
-        self.appends: list[Append] = []
-        self.checksums: dict[int, int] = {}
-
-    def finish(self, lost: Set[int]) -> None:
-        """Tells the waiters how it went: all durable but these partitions."""
-        for future, partition in self.waiters:
-            if not future.done():  # done: its caller has gone
-                future.set_result(not lost or (partition is not None and partition not in lost))
-
-
 class Dispatcher:
     """Serves the shops of one journal. `start` once, then calls, then `close`."""
 
@@ -127,15 +104,10 @@ class Dispatcher:
         self._clock = clock
         self._max_waiting = max_waiting
         self._slice = slice_size or SLICES[core.name]
-        self._writer = secrets.token_bytes(16)
         self._engine: Engine = core.engine(journal.partitions)
-        self._ends: dict[int, tuple[int, int]] = {}
-        """Where each log ends: (seq, checksum)."""
+        self._commits = Commits(journal, core.rules_version, self)
         self._healthy = False
         self._closed = False
-        self._gathering = _Commit()
-        self._in_flight: _Commit | None = None
-        self._waiting = 0
         self._broken: set[int] = set()
         """Partitions whose state in the engine is not what the log says."""
         self._losses = 0  # how often decisions were taken back
@@ -155,11 +127,11 @@ class Dispatcher:
         )
         self._recovered(recovered)
         log.info("read %d entries in %d records", recovered.entries, recovered.records)
-        self._tell_durable(self._ends)
+        self._tell_durable(self._commits.ends)
         self._set_healthy(True)
-        self._run(self._apply_what_falls_due())
+        self.run(self._apply_what_falls_due())
         for work in self._state.housekeeping():
-            self._run(work)
+            self.run(work)
         return recovered
 
     async def command(
@@ -227,11 +199,11 @@ class Dispatcher:
                 continue
             if code:
                 return PendingBatch(BatchAnswer(code, result, total, batch_id), None)
-            self._gather_all(entries)
+            self._commits.gather_all(entries)
             results.append(result)
             first += decided
         answer = BatchAnswer(0, b"".join(results), total, batch_id)
-        return PendingBatch(answer, self._wait_for(None, total))
+        return PendingBatch(answer, self._commits.wait_for(None, total))
 
     async def query(self, kind: QueryKind, request: bytes, *, now_ms: int | None = None) -> Answer:
         """Answers from a state in which all that is due is applied, and which is durable.
@@ -264,7 +236,7 @@ class Dispatcher:
         """
         self._admit()
         await self._durable(None)
-        ends = {partition: seq for partition, (seq, _) in self._ends.items()}
+        ends = {partition: seq for partition, (seq, _) in self._commits.ends.items()}
         return await self._state.state_hash(ends)
 
     async def snapshot(self, partition: int) -> None:
@@ -298,7 +270,7 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Returns when nothing that was decided waits to become durable any more."""
-        while (future := self._wait_for(None, 0)) is not None:
+        while (future := self._commits.wait_for(None, 0)) is not None:
             await future
 
     async def close(self) -> None:
@@ -309,14 +281,14 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._state.close({} if self._broken else self._ends)
+        await self._state.close({} if self._broken else self._commits.ends)
 
     # Deciding
 
     def _admit(self) -> None:
         if not self._healthy:
             raise JournalUnavailable
-        if self._waiting >= self._max_waiting:
+        if self._commits.waiting >= self._max_waiting:
             raise Overloaded(OVERLOAD_RETRY_MS)
 
     async def _decided(
@@ -338,7 +310,7 @@ class Dispatcher:
         except BaseException as error:
             raise self.engine_failed(error) from error
         if entry:
-            self._gather(partition, 1, entry)
+            self._commits.gather(partition, 1, entry)
         return code, body, partition
 
     async def _fetch(self, ids: bytes, losses: int) -> None:
@@ -379,7 +351,7 @@ class Dispatcher:
             entries = self._engine.tick(until)
         except BaseException as error:
             raise self.engine_failed(error) from error
-        self._gather_all(entries)
+        self._commits.gather_all(entries)
         return bool(entries)
 
     # For what is stored
@@ -400,152 +372,60 @@ class Dispatcher:
         Returns, once it is durable, that record's number and the bytes of the tail up to it.
         """
         future = self._sealing.setdefault(partition, self._loop.create_future())
-        self._seal()
+        self.handed_in()
         sealed = await future
         await self._durable(partition)
         return sealed
 
-    def _seal(self) -> None:
-        """Closes the partitions of which nothing is gathered: what was decided is in records."""
-        for partition in [one for one in self._sealing if one not in self._gathering.entries]:
+    # For the commits
+
+    def record_time_ms(self) -> int:
+        """What a record made now says of its time."""
+        return self._clock.now_ms()
+
+    def handed_in(self) -> None:
+        """Closes the partitions of which everything decided is in records, if they wait for that."""
+        for partition in [one for one in self._sealing if not self._commits.gathers(one)]:
+            future = self._sealing.pop(partition)
             try:
                 self._engine.rotate(partition)
             except BaseException as error:
-                raise self.engine_failed(error) from error
-            seq, size = self._ends.get(partition, NO_RECORD)[0], self._state.tail(partition)
-            if self._in_flight is not None and partition in self._in_flight.entries:
-                seq += 1
-                size += sum(map(len, self._in_flight.entries[partition]))
-            future = self._sealing.pop(partition)
+                # Who waits finds out: what is recovered counts as a loss.
+                self.engine_failed(error)
+            seq, coming = self._commits.record_to_come(partition)
             if not future.done():  # done: nobody waits any more
-                future.set_result((seq, size))
+                future.set_result((seq, self._state.tail(partition) + coming))
+
+    def committed(self, sizes: Mapping[int, int]) -> None:
+        """Says of these partitions that more is durable, by so many bytes."""
+        for partition, size in sizes.items():
+            self._state.grew(partition, size)
+        if sizes:
+            self._setbacks = 0
+        self._tell_durable(sizes)
+
+    def lost(self, partitions: Set[int]) -> None:
+        """Takes back what was decided and did not go in."""
+        self.take_back(partitions)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does this beside everything else, until the end."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _tell_durable(self, partitions: Collection[int]) -> None:
+        if self.on_durable is not None and partitions:
+            self.on_durable(
+                {partition: self._commits.ends[partition][0] for partition in partitions}
+            )
 
     # Waiting
 
     async def _durable(self, partition: int | None, answers: int = 1) -> None:
-        future = self._wait_for(partition, answers)
+        future = self._commits.wait_for(partition, answers)
         if future is not None and not await future:
             raise JournalUnavailable
-
-    def _wait_for(self, partition: int | None, answers: int) -> asyncio.Future[bool] | None:
-        """Until what `partition` (None: any) holds is durable: True, or lost: False. None: it is now."""
-        commit = self._last_commit_with(partition)
-        if commit is None:
-            return None
-        future = self._loop.create_future()
-        commit.waiters.append((future, partition))
-        commit.answers += answers
-        self._waiting += answers
-        return future
-
-    def _last_commit_with(self, partition: int | None) -> _Commit | None:
-        if partition is None:
-            return self._gathering if self._gathering.entries else self._in_flight
-        if partition in self._gathering.entries:
-            return self._gathering
-        if self._in_flight is not None and partition in self._in_flight.entries:
-            return self._in_flight
-        return None
-
-    # Committing
-
-    def _gather_all(self, entries: Iterable[tuple[int, int, bytes]]) -> None:
-        for partition, count, some in entries:
-            self._gather(partition, count, some)
-
-    def _gather(self, partition: int, count: int, entries: bytes) -> None:
-        commit = self._gathering
-        if not commit.entries and self._in_flight is None:
-            # Not at once: what this turn of the loop still decides goes in together.
-            self._loop.call_soon(self._commit)
-        commit.entries.setdefault(partition, []).append(entries)
-        commit.counts[partition] = commit.counts.get(partition, 0) + count
-
-    def _commit(self) -> None:
-        """Hands what was gathered to the journal, unless a commit is under way."""
-        commit = self._gathering
-        if self._in_flight is not None or not commit.entries:
-            return
-        self._in_flight, self._gathering = commit, _Commit()
-        now_ms = self._clock.now_ms()
-        for partition, entries in commit.entries.items():
-            seq, predecessor = self._ends.get(partition, NO_RECORD)
-            append_id = secrets.token_bytes(16)
-            record, commit.checksums[partition] = pack(
-                rules_version=self._core.rules_version,
-                append_id=append_id,
-                writer=self._writer,
-                now_ms=now_ms,
-                count=commit.counts[partition],
-                seq=seq + 1,
-                partition=partition,
-                predecessor=predecessor,
-                entries=b"".join(entries),
-            )
-            commit.appends.append(Append(partition, seq, append_id, record))
-        self._seal()
-        self._journal.append(commit.appends).add_done_callback(
-            lambda stored: self._loop.call_soon_threadsafe(self._stored, commit, stored)
-        )
-
-    def _stored(self, commit: _Commit, stored: StorageFuture[list[int | Conflict]]) -> None:
-        error = stored.exception()
-        if error is not None:
-            log.error("a commit failed", exc_info=error)
-            self._run(self._find_out(commit))
-            return
-        lost = {
-            append.partition
-            for append, result in zip(commit.appends, stored.result(), strict=True)
-            if isinstance(result, Conflict)
-        }
-        if lost:
-            log.warning("somebody else has written to partitions %s", sorted(lost))
-        self._settle(commit, lost)
-
-    async def _find_out(self, commit: _Commit) -> None:
-        """After an error: a group may have gone in all the same; append ids at the heads tell."""
-        lost = set(commit.entries)
-        try:
-            heads = await asyncio.to_thread(self._journal.heads, lost)
-            lost -= {
-                append.partition
-                for append in commit.appends
-                if append.partition in heads
-                and heads[append.partition].append_id == append.append_id
-            }
-        except JournalError as error:
-            log.error("the journal cannot be read either", exc_info=error)
-        finally:
-            self._settle(commit, lost)
-
-    def _settle(self, commit: _Commit, lost: Set[int]) -> None:
-        """Ends a commit of which all went in but `lost`."""
-        self._in_flight = None
-        for append in commit.appends:
-            if append.partition not in lost:
-                end = (append.expected_seq + 1, commit.checksums[append.partition])
-                self._ends[append.partition] = end
-                self._state.grew(append.partition, len(append.record))
-        self._finish(commit, lost)
-        self._tell_durable(commit.entries.keys() - lost)
-        if not lost:
-            self._setbacks = 0
-            self._commit()
-            return
-        # What was decided meanwhile may rest on what is lost.
-        dropped, self._gathering = self._gathering, _Commit()
-        self._finish(dropped, dropped.entries.keys())
-        self._seal()
-        self.take_back(lost | dropped.entries.keys())
-
-    def _tell_durable(self, partitions: Collection[int]) -> None:
-        if self.on_durable is not None and partitions:
-            self.on_durable({partition: self._ends[partition][0] for partition in partitions})
-
-    def _finish(self, commit: _Commit, lost: Set[int]) -> None:
-        self._waiting -= commit.answers
-        commit.finish(lost)
 
     # Mending
 
@@ -564,7 +444,7 @@ class Dispatcher:
         self._losses += 1
         self._set_healthy(False)
         if not mending:
-            self._run(self._mend())
+            self.run(self._mend())
 
     async def _mend(self) -> None:
         while self._broken:
@@ -586,7 +466,7 @@ class Dispatcher:
                 log.error("partitions cannot be read back yet", exc_info=error)
                 continue
             for partition in broken:
-                self._ends[partition] = NO_RECORD
+                self._commits.ends[partition] = NO_RECORD
             self._recovered(recovered)
             self._tell_durable(broken)
             self._broken -= broken
@@ -595,7 +475,7 @@ class Dispatcher:
 
     def _recovered(self, recovered: Recovered) -> None:
         """Goes on from where a recovery ended."""
-        self._ends.update(recovered.ends)
+        self._commits.ends.update(recovered.ends)
         self._state.recovered(recovered)
 
     def _swap_in(self, engine: Engine, partitions: Set[int]) -> None:
@@ -610,8 +490,3 @@ class Dispatcher:
             self._healthy = healthy
             if self.on_health_change is not None:
                 self.on_health_change(healthy)
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

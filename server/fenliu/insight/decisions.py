@@ -1,119 +1,130 @@
 """Where in the logs a decision is. Reads the journal; not for the event loop; for several threads.
 
-Remembers of each shop in which records some of its decisions begin, looking through each log once.
-Decisions are numbered in the order of the log, so what lies between is found by reading on from there.
+Decisions of a shop are numbered in the order of the log. Snapshots say how far the numbers had come, so
+two of them bound the records in which a decision can be; between these the search halves its way.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
+import time
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from threading import Lock
+from functools import lru_cache
+from typing import NamedTuple
 
 from fenliu.engine import partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.errors import DecisionNotKept, DecisionNotMade
 from fenliu.insight.watch import entries
-from fenliu.journal import Reader, Record
+from fenliu.journal import CorruptSnapshot, Reader, Record
 
-MOST_MARKS = 1_024
-"""So many places are remembered of a shop at most; when there are more, every other one is forgotten."""
-
-
-@dataclass(slots=True)
-class _Marks:
-    """Some of the records in which a shop's decisions begin, oldest first."""
-
-    first_decisions: array[int] = field(default_factory=lambda: array("Q"))
-    seqs: array[int] = field(default_factory=lambda: array("Q"))
-    last: int = 0  # the last decision there is
-    every: int = 1  # how many records with decisions there are to a mark
-    skipped: int = 0
-
-    def add(self, first: int, last: int, seq: int) -> None:
-        """A record with the decisions from `first` to `last`."""
-        self.last = last
-        self.skipped += 1
-        if self.skipped < self.every and self.seqs:
-            return
-        self.skipped = 0
-        self.first_decisions.append(first)
-        self.seqs.append(seq)
-        if len(self.seqs) > MOST_MARKS:
-            self.first_decisions = self.first_decisions[::2]
-            self.seqs = self.seqs[::2]
-            self.every *= 2
+NUMBERS_KEPT = 4_096
+"""So many numbers out of snapshots are remembered: one for each snapshot and shop looked at."""
+ENTRIES_AT_ONCE = 256
+"""So many entries are decoded before other threads get their turn."""
+PAUSE_S = 0.0005
 
 
-@dataclass(slots=True)
-class _Index:
-    """A partition's shops, as far as its log has been looked through."""
+class _Bounds(NamedTuple):
+    """The records in which a decision can be, and whether a snapshot says that it was made."""
 
-    passed: int = 0
-    shops: dict[str, _Marks] = field(default_factory=dict)
+    first: int
+    last: int
+    made: bool
 
 
 class DecisionIndex:
-    """Finds the decisions of one journal's shops."""
+    """Finds the decisions of one journal's shops.
+
+    A search reads the log between two snapshots (recovery/snapshots.py) at most once over, and decodes
+    of it some twenty records that name the shop, each up to the shop's first decision.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._indexes: dict[int, _Index] = {}
-        self._lock = Lock()
+        self._last_stored = lru_cache(NUMBERS_KEPT)(self._read_last_stored)
 
     def find(self, shop_id: str, decision: int) -> tuple[Record, list[engine_pb2.Entry]]:
         """The record with this decision, and the shop's entries in it up to the decision's own.
 
-        Raises DecisionNotMade, DecisionNotKept, StorageError.
+        Raises DecisionNotMade, DecisionNotKept, CorruptRecord (DroppedRecord: what is old is just being
+        dropped), CorruptSnapshot, StorageError.
         """
+        if decision < 1:
+            raise DecisionNotMade
         partition = partition_of(shop_id, self._reader.partitions)
-        first = self._reader.starts([partition]).get(partition, 1)
-        with self._lock:
-            start = self._start(partition, shop_id, decision, first)
-        for record in self._reader.read(partition, max(start, first)):
+        first, last, made = self._bounds(partition, shop_id, decision)
+        while first < last:
+            middle = (first + last + 1) // 2
+            seq, number = self._first_decision(partition, shop_id, middle, last)
+            if number and number <= decision:
+                first = seq
+            else:
+                last = middle - 1
+                made = made or number > decision
+        for record in self._records(partition, first, last):
             own: list[engine_pb2.Entry] = []
             for entry in _entries_of(record, shop_id):
                 own.append(entry)
-                made = [fact.decided.decision for fact in entry.facts]
-                if decision in made:
-                    return record, own
-                if any(number > decision for number in made):
-                    raise DecisionNotKept  # Its record has gone meanwhile.
-        raise DecisionNotKept
+                for number in _decisions_of(entry):
+                    if number == decision:
+                        return record, own
+                    made = made or number > decision
+        raise DecisionNotKept if made else DecisionNotMade
 
-    def _start(self, partition: int, shop_id: str, decision: int, first: int) -> int:
-        """The last record known of in or before which the decision is."""
-        index = self._indexes.setdefault(partition, _Index())
-        for record in self._reader.read(partition, max(index.passed + 1, first)):
-            made: dict[str, list[int]] = {}
-            for entry in entries(record):
-                for fact in entry.facts:
-                    if fact.decided.decision:
-                        shop = command_of(entry).shop_id
-                        made.setdefault(shop, []).append(fact.decided.decision)
-            for shop, numbers in made.items():
-                index.shops.setdefault(shop, _Marks()).add(numbers[0], numbers[-1], record.seq)
-            index.passed = record.seq
-        marks = index.shops.get(shop_id)
-        if marks is None or decision > marks.last or decision < 1:
-            dropped = first > 1 and 1 <= decision <= self._last_stored(partition, shop_id)
-            raise DecisionNotKept if dropped else DecisionNotMade
-        at = bisect_right(marks.first_decisions, decision) - 1
-        if at < 0:
-            raise DecisionNotKept
-        return marks.seqs[at]
+    def _bounds(self, partition: int, shop_id: str, decision: int) -> _Bounds:
+        first = self._reader.starts([partition]).get(partition, 1)
+        heads = self._reader.heads([partition])
+        snapshots = [head.seq for head in self._reader.manifests(partition)]
+        # The first snapshot that holds the decision: numbers only grow.
+        holds = bisect_left(
+            snapshots, decision, key=lambda seq: self._last_stored(partition, seq, shop_id)
+        )
+        if holds > 0:
+            first = max(first, snapshots[holds - 1] + 1)
+        if holds < len(snapshots):
+            return _Bounds(first, snapshots[holds], made=True)
+        return _Bounds(first, heads[partition].seq if partition in heads else 0, made=False)
 
-    def _last_stored(self, partition: int, shop_id: str) -> int:
-        """The shop's last decision in the newest snapshot; the log may have lost it."""
-        stored = self._reader.manifest(partition)
-        if stored is None:
-            return 0
+    def _read_last_stored(self, partition: int, seq: int, shop_id: str) -> int:
+        """The shop's last decision in a snapshot; 0: none."""
+        stored = self._reader.manifest(partition, seq)
+        if stored is None or stored.seq != seq:
+            raise CorruptSnapshot(partition, seq, "dropped meanwhile")
         shops = engine_pb2.Manifest.FromString(stored.content).shops
         return next((shop.last_decision for shop in shops if shop.shop_id == shop_id), 0)
 
+    def _first_decision(
+        self, partition: int, shop_id: str, first: int, last: int
+    ) -> tuple[int, int]:
+        """The shop's first decision in these records: (its record, its number), (0, 0) for none."""
+        for record in self._records(partition, first, last):
+            for entry in _entries_of(record, shop_id):
+                for number in _decisions_of(entry):
+                    return record.seq, number
+        return 0, 0
+
+    def _records(self, partition: int, first: int, last: int) -> Iterator[Record]:
+        if first > last:
+            return
+        for record in self._reader.read(partition, first):
+            yield record
+            if record.seq >= last:
+                return
+
 
 def _entries_of(record: Record, shop_id: str) -> Iterator[engine_pb2.Entry]:
-    return (entry for entry in entries(record) if command_of(entry).shop_id == shop_id)
+    # As it stands in every command of the shop, behind its length.
+    named = engine_pb2.Tick(shop_id=shop_id).SerializeToString()[1:]
+    if named not in record.entries:
+        return
+    for looked_through, entry in enumerate(entries(record), 1):
+        if looked_through % ENTRIES_AT_ONCE == 0:
+            time.sleep(PAUSE_S)
+        if command_of(entry).shop_id == shop_id:
+            yield entry
+
+
+def _decisions_of(entry: engine_pb2.Entry) -> Iterator[int]:
+    return (fact.decided.decision for fact in entry.facts if fact.HasField("decided"))

@@ -2,6 +2,10 @@
 
 The state is rebuilt by whichever core is loaded and handed to the readable one, which walks: one way of
 telling, the same text on both. Works off the event loop, a few at once.
+
+What one costs: reading the log from the snapshot before the decision to the decision (docs/insight.md has
+figures), twice at most; the core applies it, without holding up other threads. Of the shop the readable core
+loads the head and the few chunks that the decision's entry needs, however many contacts there are.
 """
 
 from __future__ import annotations
@@ -17,14 +21,13 @@ from google.protobuf import proto
 from fenliu.engine import Core
 from fenliu.engine.answers import conversation_id, decision_id
 from fenliu.engine.explanation import Explanation
-from fenliu.engine.pure import Engine
-from fenliu.engine.pure.explain import explain
+from fenliu.engine.pure.explain import explain_stored
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.decisions import DecisionIndex
 from fenliu.insight.errors import AgentNotThen, DecisionNotMade, LogUnreadable, TooBusy
 from fenliu.insight.explanations import CATALOGUES, Sentences
-from fenliu.journal import DroppedRecord, MissingChunk, Reader, Record, StorageError
-from fenliu.recovery import manifest_before, supply, whole_snapshot
+from fenliu.journal import CorruptSnapshot, DroppedRecord, Reader, StorageError
+from fenliu.recovery import manifest_before
 from fenliu.v1 import insight_pb2, types_pb2
 
 AT_ONCE = 2
@@ -68,7 +71,7 @@ class Explainer:
         try:
             try:
                 return await loop.run_in_executor(self._threads, work)
-            except (DroppedRecord, MissingChunk):  # what is old has just been dropped
+            except (DroppedRecord, CorruptSnapshot):  # what is old may have just been dropped
                 return await loop.run_in_executor(self._threads, work)
         except StorageError as error:
             raise LogUnreadable from error
@@ -78,26 +81,19 @@ class Explainer:
     def _response(
         self, shop_id: str, decision: int, why_not: str, language: types_pb2.Language
     ) -> insight_pb2.ExplainDecisionResponse:
-        record, entries = self._index.find(shop_id, decision)
-        before = self._shop_before(shop_id, record, entries[:-1])
-        explained = explain(before, _prefixed(entries[-1:]), decision)
-        return _in_words(explained, why_not, language)
+        record, (*earlier, entry) = self._index.find(shop_id, decision)
+        manifest, made = manifest_before(
+            self._reader, self._core, shop_id, record.seq, _prefixed(earlier)
+        )
 
-    def _shop_before(
-        self, shop_id: str, record: Record, earlier: Sequence[engine_pb2.Entry]
-    ) -> bytes:
-        """The shop behind these entries, its first ones of the record."""
-        manifest, chunks = manifest_before(self._reader, self._core, shop_id, record.seq)
-        engine = Engine(self._reader.partitions)
-        engine.load_manifest(manifest)
-        for chunk_id, content in chunks.items():
-            engine.put_chunk(chunk_id, content)
-        entries, start = _prefixed(earlier), 0
-        while True:
-            _, start, missing = engine.apply(entries, start)
-            if not missing:
-                return whole_snapshot(self._reader, engine, shop_id)
-            supply(self._reader, engine, missing)
+        def fetch(ids: list[bytes]) -> dict[bytes, bytes]:
+            here = {one: made[one] for one in ids if one in made}
+            return here | self._reader.chunks(None, [one for one in ids if one not in here])
+
+        explained = explain_stored(
+            self._reader.partitions, manifest, _prefixed([entry]), decision, fetch
+        )
+        return _in_words(explained, why_not, language)
 
 
 def _number_of(decision: str) -> int:

@@ -42,15 +42,8 @@ def apply_record(journal: Reader, engine: Engine, record: Record, shop_id: str =
 
     Raises CorruptRecord for what are no entries, CorruptSnapshot, StorageError.
     """
-    entries = record.entries
-    count = start = 0
     try:
-        while True:
-            some, start, missing = engine.apply(entries, start, shop_id)
-            count += some
-            if not missing:
-                break
-            supply(journal, engine, missing)
+        count = apply_entries(journal, engine, record.entries, shop_id)
     except ValueError as error:
         raise CorruptRecord(record.partition, record.seq, f"entries: {error}") from error
     if count != record.count:
@@ -58,3 +51,17 @@ def apply_record(journal: Reader, engine: Engine, record: Record, shop_id: str =
             record.partition, record.seq, f"holds {count} entries, its header says {record.count}"
         )
     return count
+
+
+def apply_entries(journal: Reader, engine: Engine, entries: bytes, shop_id: str = "") -> int:
+    """Applies entries, with `shop_id` only that shop's; returns how many there are.
+
+    Raises ValueError for what are no entries, CorruptSnapshot, StorageError.
+    """
+    count = start = 0
+    while True:
+        some, start, missing = engine.apply(entries, start, shop_id)
+        count += some
+        if not missing:
+            return count
+        supply(journal, engine, missing)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fenliu.engine import Core, Engine, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import CorruptSnapshot, Reader
-from fenliu.recovery.records import apply_record, records, supply
+from fenliu.recovery.records import apply_entries, apply_record, records, supply
 from fenliu.recovery.segments import flushed
 from fenliu.v1 import shop_pb2
 
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 SCRATCH_BYTES = 64 * 2**20
 """What an engine that is only read from keeps of chunks and loaded shops."""
+TAIL_BYTES = 256 * 2**20
+"""The same while records are applied, to one shop: nearly every one may need another chunk of it."""
 
 
 Store = Callable[[Engine, int, int], bool]
@@ -69,12 +71,14 @@ def recover(
 
 
 def manifest_before(
-    journal: Reader, core: Core, shop_id: str, seq: int
+    journal: Reader, core: Core, shop_id: str, seq: int, earlier: bytes = b""
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """One shop as it was before record `seq` of its partition, for any engine to load.
 
-    Returns an encoded `Manifest` of this shop alone (of none, if there was none), and the contents of
-    those of its chunks that are not in the journal. Not for the event loop. Raises as `recover`.
+    `earlier`: entries, the first ones of that record, that count as before it, too. Returns an encoded
+    `Manifest` of this shop alone (of none, if there was none), and the contents of those of its chunks that
+    are not in the journal. Not for the event loop. Raises as `recover`; CorruptSnapshot also when the
+    snapshot it began with is dropped meanwhile.
     """
     partition = partition_of(shop_id, journal.partitions)
     engine = core.engine(journal.partitions)
@@ -83,6 +87,8 @@ def manifest_before(
         if record.seq >= seq:
             break
         apply_record(journal, engine, record, shop_id)
+        engine.shrink(TAIL_BYTES)
+    apply_entries(journal, engine, earlier, shop_id)
     manifest = engine_pb2.Manifest(
         rules_version=core.rules_version, partition=partition, seq=seq - 1
     )
@@ -98,8 +104,12 @@ def manifest_before(
 def _stored_shop(
     journal: Reader, partition: int, seq: int, shop_id: str
 ) -> engine_pb2.StoredShop | None:
-    found = journal.manifest(partition, seq) if seq else None
-    shops = engine_pb2.Manifest.FromString(found.content).shops if found is not None else ()
+    if not seq:
+        return None
+    found = journal.manifest(partition, seq)
+    if found is None or found.seq != seq:
+        raise CorruptSnapshot(partition, seq, "dropped meanwhile")
+    shops = engine_pb2.Manifest.FromString(found.content).shops
     return next((shop for shop in shops if shop.shop_id == shop_id), None)
 
 

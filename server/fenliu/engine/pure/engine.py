@@ -68,7 +68,7 @@ class Engine:
         partition = self._shops.partition_of(shop_id) if shop_id else -1
         try:
             command.validate(message)
-            missing = self._missing(command, message, ids=True)
+            missing = needed.chunks(self._shops, command, message, ids=True)
             if missing:
                 return NEEDS_CHUNKS, b"".join(missing), partition, b""
             shop = self._shops.find(shop_id)
@@ -111,17 +111,6 @@ class Engine:
         self._shops.keep(shop)
         return code, reply, partition, wire.delimited(wire.encode(entry))
 
-    def _missing(self, command: Command, message: Message, *, ids: bool) -> list[bytes]:
-        """Ids of the chunks that the valid command needs; `ids`: also those that tell a repeat."""
-        shop_id = command.shop_id(message)
-        missing = self._shops.missing_head(shop_id)
-        if missing:
-            return missing
-        shop = self._shops.find(shop_id)
-        if shop is None or not shop.exists:
-            return []
-        return needed.chunks(shop, command.kind, message, ids=ids)
-
     def decide_batch(
         self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
     ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]:
@@ -163,7 +152,7 @@ class Engine:
                 command.validate(message)
             except Refusal:
                 continue
-            missing.update(dict.fromkeys(self._missing(command, message, ids=True)))
+            missing.update(dict.fromkeys(needed.chunks(self._shops, command, message, ids=True)))
         return list(missing)
 
     def tick(self, now_ms: int) -> list[PartitionEntries]:
@@ -212,7 +201,7 @@ class Engine:
             entry = decode_entry(data)
             command, message = command_of(entry)
             if shop_id in ("", command.shop_id(message)):
-                missing = self._missing(command, message, ids=False)
+                missing = needed.chunks(self._shops, command, message, ids=False)
                 if missing:
                     return count, end, b"".join(missing)
                 self._apply(entry, command, message)

@@ -4,10 +4,11 @@ Works on a copy of the shop's state just before the decision, with the rules tha
 make must be what the log says. Decides nothing new and has no words: see `fenliu.engine.explanation`.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fenliu.engine.explanation import Explanation, Finding
-from fenliu.engine.pure import snapshot
+from fenliu.engine.pure import needed, snapshot
 from fenliu.engine.pure.apply import apply_fact
 from fenliu.engine.pure.assignment import (
     Found,
@@ -22,8 +23,9 @@ from fenliu.engine.pure.entries import command_of, decode_entry, split_entries
 from fenliu.engine.pure.inquiry import EMPTY, inquiry_of
 from fenliu.engine.pure.parts import Conversation, Waiting
 from fenliu.engine.pure.state import Shop
+from fenliu.engine.pure.stored import Shops
 from fenliu.engine.pure.walked_steps import Steps
-from fenliu.engine.v1.engine_pb2 import Decided, Inquiry
+from fenliu.engine.v1.engine_pb2 import Decided, Entry, Inquiry
 from fenliu.v1 import dispatch_pb2, insight_pb2, shop_pb2, types_pb2
 
 _WALKED = (
@@ -38,6 +40,10 @@ _WALKED = (
 """What the walk makes of a decision; the rest is numbers and times."""
 
 
+Fetch = Callable[[list[bytes]], Mapping[bytes, bytes]]
+"""Contents of chunks by their ids."""
+
+
 def explain(shop_snapshot: bytes, entry: bytes, decision: int) -> Explanation:
     """Explains the decision of this number in an entry.
 
@@ -45,12 +51,47 @@ def explain(shop_snapshot: bytes, entry: bytes, decision: int) -> Explanation:
     entry, length-prefixed. Raises ValueError when these are not that, when the entry has no such
     decision, and when the rules would have decided otherwise.
     """
-    data = list(split_entries(entry))
-    if len(data) != 1:
+    return _explain(_load(shop_snapshot), _one_entry(entry), decision)
+
+
+def explain_stored(
+    partitions: int, manifest: bytes, entry: bytes, decision: int, fetch: Fetch
+) -> Explanation:
+    """As `explain`, of a shop that is stored, whose chunks are fetched as far as the entry needs them.
+
+    `manifest`: the shop as it was before the entry, an encoded `Manifest`. Raises as `explain` and
+    whatever `fetch` does.
+    """
+    logged = _one_entry(entry)
+    command, message = command_of(logged)
+    shops = Shops(partitions)
+    shops.load_manifest(manifest)
+    while missing := needed.chunks(shops, command, message, ids=False):
+        for chunk_id, content in fetch(missing).items():
+            shops.put_chunk(chunk_id, content)
+    shop = shops.find(command.shop_id(message))
+    if shop is None:
+        raise ValueError("an entry of a shop that is not in the manifest")
+    return _explain(shop, logged, decision)
+
+
+def _one_entry(data: bytes) -> Entry:
+    entries = list(split_entries(data))
+    if len(entries) != 1:
         raise ValueError("not one entry")
-    logged = decode_entry(data[0][0])
+    return decode_entry(entries[0][0])
+
+
+def _load(data: bytes) -> Shop:
+    state = snapshot.decode(data)
+    # A snapshot is the whole shop: nothing is stored anywhere else. The partition makes no difference.
+    shop = Shop(state.shop.shop_id, 0, state.last_now_ms, lambda _chunk_id: None)
+    return snapshot.load(state, shop)
+
+
+def _explain(shop: Shop, logged: Entry, decision: int) -> Explanation:
+    """Takes the shop, as it was before the entry, on to the decision."""
     _, message = command_of(logged)
-    shop = _load(shop_snapshot)
     ended: dict[int, Conversation] = {}
     for fact in logged.facts:
         if fact.decided.decision == decision:
@@ -65,13 +106,6 @@ def explain(shop_snapshot: bytes, entry: bytes, decision: int) -> Explanation:
     walk = _Walk(shop, made, message, made.at_ms or logged.now_ms)
     walk.walk(ended.get(made.previous_conversation))
     return walk.explanation()
-
-
-def _load(data: bytes) -> Shop:
-    state = snapshot.decode(data)
-    # A snapshot is the whole shop: nothing is stored anywhere else. The partition makes no difference.
-    shop = Shop(state.shop.shop_id, 0, state.last_now_ms, lambda _chunk_id: None)
-    return snapshot.load(state, shop)
 
 
 class _Walk(Steps):

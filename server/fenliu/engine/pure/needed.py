@@ -2,18 +2,36 @@
 
 from typing import Any
 
+from google.protobuf.message import Message
+
 from fenliu.engine.kinds import CommandKind
 from fenliu.engine.pure import repeats
+from fenliu.engine.pure.commands import Command
 from fenliu.engine.pure.conversation_ids import issued_number
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.state import Shop
+from fenliu.engine.pure.stored import Shops
 
 NEEDS_CHUNKS = -1
 """Instead of a status code: the reply is the ids of chunks, and nothing has happened."""
 
 
-def chunks(shop: Shop, kind: CommandKind, command: Any, *, ids: bool) -> list[bytes]:
-    """Ids of those that are not there, each once. `ids`: also those that tell a repeat."""
+def chunks(shops: Shops, command: Command, message: Message, *, ids: bool) -> list[bytes]:
+    """Ids of those that are not there, each once, for a valid command.
+
+    `ids`: also those that tell a repeat.
+    """
+    shop_id = command.shop_id(message)
+    missing = shops.missing_head(shop_id)
+    if missing:
+        return missing
+    shop = shops.find(shop_id)
+    if shop is None or not shop.exists:
+        return []
+    return _of_loaded(shop, command.kind, message, ids=ids)
+
+
+def _of_loaded(shop: Shop, kind: CommandKind, command: Any, *, ids: bool) -> list[bytes]:
     missing: list[bytes] = []
     key = repeats.key_of(kind, command) if ids else None
     if key is not None:
