@@ -150,6 +150,7 @@ def test_tables_that_are_no_use_are_made_anew(core: ModuleType, tmp_path: Path, 
         assert row(again, "a") == before
 
 
+@pytest.mark.slow
 def test_without_the_tables_reports_say_so_and_the_rest_goes_on(core: ModuleType, tmp_path: Path):
     data = tmp_path / "data"
     data.mkdir()
