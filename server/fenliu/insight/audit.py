@@ -19,7 +19,7 @@ from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.errors import LogUnreadable
 from fenliu.insight.watch import entries
-from fenliu.journal import DroppedRecord, MissingChunk, Reader, StorageError
+from fenliu.journal import CorruptSnapshot, DroppedRecord, Reader, StorageError
 from fenliu.recovery import shop_document
 from fenliu.v1 import shop_pb2
 
@@ -90,7 +90,7 @@ class AuditLog:
         try:
             try:
                 return await loop.run_in_executor(self._thread, work)
-            except (DroppedRecord, MissingChunk):  # what is old has just been dropped
+            except (DroppedRecord, CorruptSnapshot):  # what is old has just been dropped
                 return await loop.run_in_executor(self._thread, work)
         except StorageError as error:
             raise LogUnreadable from error

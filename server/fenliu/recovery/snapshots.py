@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 PUT_BYTES = 2**20
 """Chunks stored in one transaction: between two of them others may write."""
+SCRATCH_BYTES = 256 * 2**20
+"""Chunks and untouched shops beyond these are forgotten while a tail is applied."""
 DROP_RECORDS = 256
 """Records dropped in one transaction."""
 HISTORY_BYTES = 16 * 2**20
@@ -66,6 +68,8 @@ class SnapshotWriter:
             if record.seq > seq:
                 break
             apply_record(self._journal, engine, record)
+            if engine.memory() > SCRATCH_BYTES:
+                engine.shrink(SCRATCH_BYTES)
             tail += len(record.entries)
             manifest.seq, now_ms = record.seq, record.now_ms
         if manifest.seq != seq:
