@@ -17,10 +17,12 @@ use crate::logs::{Logs, PartitionEntries};
 use crate::maps::Map;
 use crate::needs::Purpose;
 use crate::proto::fenliu::engine::v1 as record;
+use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
 use crate::state::Shop;
 use crate::stored::StoredShops;
 use crate::validation;
+use api::Outcome;
 use record::CommandKind;
 use record::entry::Command;
 use record::fact::Fact;
@@ -344,7 +346,7 @@ impl Engine {
         }
         if let Some(shop) = self.shops.get_mut(shop_id) {
             self.books.begin(shop);
-            if shop.has_segments() {
+            if shop.has_segments() && !gives_a_contact(entry, command) {
                 fetch(
                     shop,
                     command,
@@ -462,6 +464,15 @@ impl Engine {
         }
         Ok(hash.finalize().into())
     }
+}
+
+/// Whether an agent receives the buyer who asked: whatever the contact was, it is replaced.
+fn gives_a_contact(entry: &record::Entry, command: &Command) -> bool {
+    matches!(command, Command::Route(_))
+        && entry.facts.iter().any(|fact| {
+            matches!(&fact.fact, Some(Fact::Decided(decided))
+                if decided.buyer_id.is_empty() && decided.outcome() == Outcome::Agent)
+        })
 }
 
 /// Fetches what a command needs from the shop's segments. Forgets it again if that is not all there.

@@ -201,7 +201,7 @@ class Engine:
             entry = decode_entry(data)
             command, message = command_of(entry)
             if shop_id in ("", command.shop_id(message)):
-                missing = needed.chunks(self._shops, command, message, ids=False)
+                missing = needed.to_apply(self._shops, command, message, entry)
                 if missing:
                     return count, end, b"".join(missing)
                 self._apply(entry, command, message)

@@ -11,6 +11,8 @@ from fenliu.engine.pure.conversation_ids import issued_number
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.stored import Shops
+from fenliu.engine.v1.engine_pb2 import Entry
+from fenliu.v1 import types_pb2
 
 NEEDS_CHUNKS = -1
 """Instead of a status code: the reply is the ids of chunks, and nothing has happened."""
@@ -29,6 +31,21 @@ def chunks(shops: Shops, command: Command, message: Message, *, ids: bool) -> li
     if shop is None or not shop.exists:
         return []
     return _of_loaded(shop, command.kind, message, ids=ids)
+
+
+def to_apply(shops: Shops, command: Command, message: Message, entry: Entry) -> list[bytes]:
+    """As `chunks` with `ids` false, for applying a logged entry with this command."""
+    if _gives_a_contact(command.kind, entry):
+        return shops.missing_head(command.shop_id(message))
+    return chunks(shops, command, message, ids=False)
+
+
+def _gives_a_contact(kind: CommandKind, entry: Entry) -> bool:
+    """Whether an agent receives the buyer who asked: whatever the contact was, it is replaced."""
+    return kind == CommandKind.ROUTE and any(
+        fact.decided.outcome == types_pb2.OUTCOME_AGENT and not fact.decided.buyer_id
+        for fact in entry.facts
+    )
 
 
 def _of_loaded(shop: Shop, kind: CommandKind, command: Any, *, ids: bool) -> list[bytes]:
