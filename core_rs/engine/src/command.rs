@@ -120,7 +120,7 @@ impl Shop {
         let facts = draft.facts;
         if accepted && (facts.len() > due || remembers(&command)) {
             if let Ok(reply) = &reply {
-                self.remember(&command, digest, reply.clone(), now);
+                self.remember(&command, digest, reply, now);
             }
             let actor = if has_actor(&command) { actor } else { "" };
             self.log(command, facts, now, actor, log);
@@ -227,30 +227,30 @@ impl Shop {
         let Some(digest) = digest else {
             return Ok(None);
         };
-        match self.requests.get(command.request_id(), now) {
-            Some(known) if known.digest == digest => Ok(Some(known.reply.clone())),
+        let known = self.requests.get(command.request_id(), now);
+        match known.and_then(Answered::read) {
+            Some(known) if known.digest == digest => Ok(Some(known.reply.to_vec())),
             Some(_) => Err(Refusal::of(Reason::RequestIdReused, "request_id")),
             None => Ok(None),
         }
     }
 
-    fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: Vec<u8>, now: i64) {
+    fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: &[u8], now: i64) {
         let generation = self.keeping.generation;
         match command {
             Command::Message(event) if !event.event_id.is_empty() => {
                 self.message_events
-                    .remember(&event.event_id, (), now, generation);
+                    .remember(&event.event_id, [&[], &[]], now, generation);
             }
             Command::Order(event) if !event.event_id.is_empty() => {
                 self.order_events
-                    .remember(&event.event_id, (), now, generation);
+                    .remember(&event.event_id, [&[], &[]], now, generation);
             }
             _ => {}
         }
         if let Some(digest) = digest {
-            let answered = Answered { digest, reply };
             self.requests
-                .remember(command.request_id(), answered, now, generation);
+                .remember(command.request_id(), [&digest, reply], now, generation);
         }
     }
 
@@ -267,7 +267,7 @@ impl Shop {
             Some(_) => reply_of(command, facts()),
             None => Vec::new(),
         };
-        self.remember(command, digest, reply, entry.now_ms);
+        self.remember(command, digest, &reply, entry.now_ms);
         self.free_expired(entry.now_ms);
     }
 }

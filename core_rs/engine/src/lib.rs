@@ -49,6 +49,7 @@ mod state;
 mod steps;
 mod storage;
 mod stored;
+mod tape;
 mod transfer;
 mod validation;
 mod volume;

@@ -15,7 +15,7 @@ use crate::keeping::Keeping;
 use crate::lines::Lines;
 use crate::maps::Map;
 use crate::proto::fenliu::v1 as api;
-use crate::remembered::{Answered, Generation, Remembered};
+use crate::remembered::{Generation, Remembered};
 use crate::selection::Pool;
 use api::Outcome;
 
@@ -58,9 +58,10 @@ pub struct Shop {
     /// under the generation the buyer left it to last; others have gone on.
     pub contact_queue: VecDeque<(Generation, i64, Arc<str>)>,
 
-    pub requests: Remembered<Answered>,
-    pub message_events: Remembered<()>,
-    pub order_events: Remembered<()>,
+    /// Each with what was answered.
+    pub requests: Remembered,
+    pub message_events: Remembered,
+    pub order_events: Remembered,
     pub keeping: Keeping,
 
     pub pools: Vec<Pool>,
