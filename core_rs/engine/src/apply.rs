@@ -507,10 +507,10 @@ impl Shop {
             self.idle = self
                 .conversations
                 .iter()
-                .map(|(&number, open)| Reverse((open.last_activity_ms, number)))
+                .map(|(&number, open)| (open.last_activity_ms, number))
                 .collect();
         } else {
-            self.idle.push(Reverse((last_activity_ms, number)));
+            self.idle.push((last_activity_ms, number));
         }
     }
 

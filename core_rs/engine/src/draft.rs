@@ -9,7 +9,7 @@ use record::fact::Fact;
 pub struct Draft<'a> {
     pub command: &'a Command,
     pub now: i64,
-    pub facts: Vec<record::Fact>,
+    pub facts: Vec<Fact>,
 }
 
 /// When a fact takes effect.
@@ -34,7 +34,7 @@ impl Shop {
     /// Applies a fact as it is made and keeps it for the log.
     pub fn emit(&mut self, fact: Fact, draft: &mut Draft) {
         self.apply_fact(&fact, draft.command, draft.now);
-        draft.facts.push(record::Fact { fact: Some(fact) });
+        draft.facts.push(fact);
     }
 
     pub fn emit_close(

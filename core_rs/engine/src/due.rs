@@ -89,7 +89,8 @@ impl Shop {
         };
         let noted = |head: &Reverse<(i64, u64)>| head.0.0;
         if self.lookup.idle_close_ms > 0 {
-            consider(self.idle.peek().map(noted), self.lookup.idle_close_ms);
+            let first = self.idle.first().map(|line| line.0);
+            consider(first, self.lookup.idle_close_ms);
         }
         if self.lookup.queue_timeout_ms > 0 {
             let queued = self.lines.queued_since.first_key_value();
@@ -107,16 +108,16 @@ impl Shop {
         if self.lookup.idle_close_ms == 0 {
             return None;
         }
-        while let Some(mut head) = self.idle.peek_mut() {
-            let Reverse((noted, number)) = *head;
+        while let Some((noted, number)) = self.idle.first() {
             match self.conversations.get(&number) {
                 Some(open) if open.last_activity_ms == noted => {
                     return Some((noted.saturating_add(self.lookup.idle_close_ms), number));
                 }
-                Some(open) => *head = Reverse((open.last_activity_ms, number)),
-                None => {
-                    PeekMut::pop(head);
+                Some(open) => {
+                    self.idle.pop();
+                    self.idle.push((open.last_activity_ms, number));
                 }
+                None => self.idle.pop(),
             }
         }
         None

@@ -114,24 +114,23 @@ impl Engine {
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
         let kind = command_kind(kind)?;
-        self.run(decode::command(kind, request), now_ms, actor, log)
+        match decode::command(kind, request) {
+            Ok(command) => self.run(&command, now_ms, actor, log),
+            Err(refusal) => Ok(Answer::new(Err(refusal), None)),
+        }
     }
 
     /// Validates, finds the shop and lets it decide.
     pub(crate) fn run(
         &mut self,
-        command: Result<Command, Refusal>,
+        command: &Command,
         now_ms: i64,
         actor: &str,
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
-        let command = match command {
-            Ok(command) => command,
-            Err(refusal) => return Ok(Answer::new(Err(refusal), None)),
-        };
-        let shop_id = command::shop_id(&command);
+        let shop_id = command::shop_id(command);
         let partition = (!shop_id.is_empty()).then(|| self.partition_of(shop_id));
-        if let Err(refusal) = validation::command(&command) {
+        if let Err(refusal) = validation::command(command) {
             return Ok(Answer::new(Err(refusal), partition));
         }
         let mut missing = Missing::default();
@@ -158,7 +157,7 @@ impl Engine {
         if shop.has_segments() {
             fetch(
                 shop,
-                &command,
+                command,
                 Purpose::Decide,
                 &mut self.chunks,
                 &mut missing,
@@ -265,7 +264,7 @@ impl Engine {
             let tick = Command::Tick(record::Tick { shop_id });
             self.books.begin(shop);
             // A tick of a known shop is never refused and has an empty reply.
-            let _ = shop.run(tick, now_ms, "", &mut entry);
+            let _ = shop.run(&tick, now_ms, "", &mut entry);
             if !entry.is_empty() {
                 logs.add(shop.partition, &entry);
                 entry.clear();
@@ -388,7 +387,7 @@ impl Engine {
             ..
         } = read_entry(&mut entry)?;
         match command {
-            Some(command) if entry.is_empty() => self.run(Ok(command), now_ms, &actor, log),
+            Some(command) if entry.is_empty() => self.run(&command, now_ms, &actor, log),
             Some(_) => value_error("more than one entry"),
             None => value_error("an entry without a command"),
         }

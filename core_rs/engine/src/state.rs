@@ -17,6 +17,7 @@ use crate::maps::Map;
 use crate::proto::fenliu::v1 as api;
 use crate::remembered::{Generation, Remembered};
 use crate::selection::Pool;
+use crate::timeline::Timeline;
 use api::Outcome;
 
 pub struct Shop {
@@ -75,7 +76,7 @@ pub struct Shop {
     pub unsettled: Unsettled,
 
     /// (last activity when put here, conversation): see `due`.
-    pub idle: BinaryHeap<Reverse<(i64, u64)>>,
+    pub idle: Timeline,
     /// (opened at, conversation) of those that may time out unanswered; empty while that is off.
     pub unanswered: BinaryHeap<Reverse<(i64, u64)>>,
     /// (when, agent id) of the agents at volume.
@@ -193,7 +194,7 @@ impl Shop {
             pool_of_all: 0,
             lines: Lines::default(),
             unsettled: Unsettled::default(),
-            idle: BinaryHeap::new(),
+            idle: Timeline::default(),
             unanswered: BinaryHeap::new(),
             volume_resets: BTreeSet::new(),
             scheduled: None,
