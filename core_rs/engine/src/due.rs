@@ -109,7 +109,7 @@ impl Shop {
             return None;
         }
         while let Some((noted, number)) = self.idle.first() {
-            match self.conversations.get(&number) {
+            match self.conversations.get(number) {
                 Some(open) if open.last_activity_ms == noted => {
                     return Some((noted.saturating_add(self.lookup.idle_close_ms), number));
                 }
@@ -126,7 +126,7 @@ impl Shop {
     fn first_unanswered(&mut self) -> Option<(i64, u64)> {
         while let Some(head) = self.unanswered.peek_mut() {
             let Reverse((opened_at_ms, number)) = *head;
-            let open = self.conversations.get(&number);
+            let open = self.conversations.get(number);
             if open.is_some_and(Conversation::may_time_out) {
                 let due = opened_at_ms.saturating_add(self.lookup.reply_timeout_ms);
                 return Some((due, number));
@@ -146,7 +146,7 @@ impl Shop {
 
     /// The agent has not answered in time: another one, if somebody may take the buyer.
     fn time_out_unanswered(&mut self, number: u64, at_ms: i64, draft: &mut Draft) {
-        let open = &self.conversations[&number];
+        let open = &self.conversations[number];
         let hops_left = i64::from(open.hops.reply) < self.lookup.max_hops;
         let buyer = open.buyer.clone();
         let agent_id = open.agent.map_or("", |slot| &self.agent(slot).id);

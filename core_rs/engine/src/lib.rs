@@ -32,6 +32,7 @@ mod logs;
 mod maps;
 mod messages;
 mod needs;
+mod numbered;
 mod orders;
 mod permission;
 mod presence;

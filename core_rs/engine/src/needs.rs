@@ -53,7 +53,7 @@ impl Shop {
             Command::Message(event) => {
                 self.fetch_contact(&event.buyer_id, search)?;
                 match self.issued(&event.conversation_id) {
-                    Some(number) if !self.conversations.contains_key(&number) => {
+                    Some(number) if !self.conversations.contains(number) => {
                         self.fetch_contact_of(number, search)
                     }
                     _ => Ok(()),
@@ -150,7 +150,7 @@ impl Shop {
 
     /// Of the buyer whose contact may be of this conversation.
     fn fetch_contact_of(&mut self, conversation: u64, search: &mut Search) -> Result<(), Bad> {
-        if self.contact_buyers.contains_key(&conversation) {
+        if self.contact_buyers.contains(conversation) {
             return Ok(());
         }
         let of = conversation.to_be_bytes();

@@ -114,7 +114,7 @@ impl Shop {
         let Some(number) = known.and_then(|buyer| buyer.open) else {
             return Open::None;
         };
-        let open = &self.conversations[&number];
+        let open = &self.conversations[number];
         let goes_on = |decided: record::Decided| {
             Open::GoesOn(Box::new(record::Decided {
                 conversation: number,

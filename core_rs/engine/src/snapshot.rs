@@ -192,7 +192,7 @@ impl Shop {
     }
 
     fn conversation_states(&self) -> Vec<record::ConversationState> {
-        let state = |(&conversation, open): (&u64, &Conversation)| record::ConversationState {
+        let state = |(conversation, open): (u64, &Conversation)| record::ConversationState {
             conversation,
             buyer_id: open.buyer.to_string(),
             agent_id: open

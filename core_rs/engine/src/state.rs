@@ -14,6 +14,7 @@ use crate::inquiry::Kept;
 use crate::keeping::Keeping;
 use crate::lines::Lines;
 use crate::maps::Map;
+use crate::numbered::Numbered;
 use crate::proto::fenliu::v1 as api;
 use crate::remembered::{Generation, Remembered};
 use crate::selection::Pool;
@@ -50,11 +51,11 @@ pub struct Shop {
     /// Those who are live, and those whose contact is in a generation.
     pub buyers: Map<Arc<str>, Buyer>,
     /// Open ones only.
-    pub conversations: Map<u64, Conversation>,
+    pub conversations: Numbered<Conversation>,
     /// The conversation that closed last: the next fact may move its buyer on.
     pub closed_last: Option<(u64, Conversation)>,
     /// The buyer whose contact was in this conversation.
-    pub contact_buyers: Map<u64, Arc<str>>,
+    pub contact_buyers: Numbered<Arc<str>>,
     /// By generation, about in the order the contacts run out: each buyer who left a contact to one,
     /// under the generation the buyer left it to last; others have gone on.
     pub contact_queue: VecDeque<(Generation, i64, Arc<str>)>,
@@ -178,9 +179,9 @@ impl Shop {
             online: 0,
             ready: BTreeSet::new(),
             buyers: Map::default(),
-            conversations: Map::default(),
+            conversations: Numbered::default(),
             closed_last: None,
-            contact_buyers: Map::default(),
+            contact_buyers: Numbered::default(),
             contact_queue: VecDeque::new(),
             requests: Remembered::default(),
             message_events: Remembered::default(),
@@ -261,7 +262,7 @@ impl Shop {
     /// The buyer's open conversation, if it is the robot's.
     pub fn robot_conversation(&self, buyer_id: &str) -> Option<u64> {
         let number = self.buyers.get(buyer_id)?.open?;
-        let open = self.conversations.get(&number)?;
+        let open = self.conversations.get(number)?;
         open.agent.is_none().then_some(number)
     }
 
