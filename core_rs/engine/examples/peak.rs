@@ -1,7 +1,7 @@
 //! A shop at its peak, for a profiler: batches of ROUTE from a million buyers of whom some are new,
 //! and batches of MESSAGE with the agents' replies. Bytes in, bytes out, encoded beforehand.
 //!
-//!     cargo run --release -p fenliu-engine --example peak [AGENTS [ROUNDS]]
+//!     cargo run --release -p fenliu-engine --example peak [AGENTS [ROUNDS [BUYERS]]]
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,8 +13,6 @@ use prost::Message;
 use record::CommandKind;
 
 const BATCH: u64 = 512;
-/// Buyers who have been here before the measurement begins.
-const KNOWN: u64 = 1_000_000;
 const START_MS: i64 = 1_762_000_000_000;
 /// Between two batches: so long that conversations fall idle as fast as new ones begin.
 const STEP_MS: i64 = 2_000;
@@ -23,6 +21,8 @@ const ROUND: usize = 100;
 
 struct Peak {
     engine: Engine,
+    /// Buyers who have been here before the measurement begins.
+    known: u64,
     now_ms: i64,
     requests: u64,
     buyers: u64,
@@ -37,9 +37,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let agents = arguments.next().map_or(Ok(100), |text| text.parse())?;
     let rounds = arguments.next().map_or(Ok(10), |text| text.parse())?;
-    let mut peak = Peak::open(agents)?;
+    let known = arguments
+        .next()
+        .map_or(Ok(1_000_000_u64), |text| text.parse())?;
+    let mut peak = Peak::open(agents, known)?;
     let before = peak.engine.memory();
-    for _ in 0..KNOWN.div_ceil(BATCH * ROUND as u64) {
+    for _ in 0..known.div_ceil(BATCH * ROUND as u64) {
         peak.round(100)?;
     }
     println!("first {} buyers: {peak}", peak.buyers);
@@ -84,7 +87,7 @@ impl std::fmt::Display for Peak {
 }
 
 impl Peak {
-    fn open(agents: usize) -> Result<Self, Box<dyn Error>> {
+    fn open(agents: usize, known: u64) -> Result<Self, Box<dyn Error>> {
         let ids: Vec<String> = (0..agents).map(|n| format!("agent-{n:010}")).collect();
         let shop = api::Shop {
             shop_id: "flagship-shop-01".into(),
@@ -131,6 +134,7 @@ impl Peak {
         }
         Ok(Self {
             engine,
+            known,
             now_ms: START_MS,
             requests: 0,
             buyers: 0,
@@ -196,7 +200,7 @@ impl Peak {
                 self.buyers
             } else {
                 // Each once before any comes again, in no order that memory could know.
-                n * 611_953 % KNOWN + 1
+                n * 611_953 % self.known + 1
             };
             requests.push(api::RouteRequest {
                 shop_id: "flagship-shop-01".into(),

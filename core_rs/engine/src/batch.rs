@@ -63,6 +63,8 @@ impl Engine {
             batch_id: batch.batch_id,
             ..BatchAnswer::default()
         };
+        // About what that many answers take.
+        answer.results.reserve(96 * slice.len());
         let mut logs = Logs::default();
         let mut entry = Vec::new();
         // Decoded into the same places again and again.

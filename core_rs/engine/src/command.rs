@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::agent::presence;
 use crate::cache::Missing;
-use crate::draft::{Draft, When};
+use crate::draft::{Draft, Scratch, When};
 use crate::entry::{self, Encoded};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
@@ -94,15 +94,17 @@ impl Shop {
         command: &Command,
         now_ms: i64,
         actor: &str,
+        scratch: &mut Scratch,
         log: &mut Vec<u8>,
     ) -> Result<Vec<u8>, Refusal> {
         let now = now_ms.max(self.last_now_ms);
-        let encoded = Encoded::new(command);
-        let digest = digest(command, &encoded);
+        let Scratch { encoded, facts } = scratch;
+        encoded.set(command);
+        let digest = digest(command, encoded);
         let mut draft = Draft {
             command,
             now,
-            facts: Vec::with_capacity(1),
+            facts: std::mem::take(facts),
         };
         self.apply_due(&mut draft);
         let due = draft.facts.len();
@@ -119,18 +121,19 @@ impl Shop {
             }
             .encode_to_vec(),
         });
-        let facts = draft.facts;
+        *facts = draft.facts;
         if accepted && (facts.len() > due || remembers(command)) {
             if let Ok(reply) = &reply {
                 self.remember(command, digest, reply, now);
             }
             let actor = if has_actor(command) { actor } else { "" };
-            self.log(&encoded, &facts, now, actor, log);
+            self.log(encoded, facts, now, actor, log);
         } else if !facts.is_empty() {
             let shop_id = self.document.shop_id.clone();
             let tick = Encoded::new(&Command::Tick(record::Tick { shop_id }));
-            self.log(&tick, &facts, now, "", log);
+            self.log(&tick, facts, now, "", log);
         }
+        facts.clear();
         reply
     }
 

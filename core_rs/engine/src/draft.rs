@@ -1,5 +1,6 @@
 //! An entry in the making: the command, its time, and the facts it has led to so far.
 
+use crate::entry::Encoded;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::state::Shop;
 use record::CloseCause;
@@ -9,6 +10,13 @@ use record::fact::Fact;
 pub struct Draft<'a> {
     pub command: &'a Command,
     pub now: i64,
+    pub facts: Vec<Fact>,
+}
+
+/// Room that one command after the other uses.
+#[derive(Default)]
+pub struct Scratch {
+    pub encoded: Encoded,
     pub facts: Vec<Fact>,
 }
 

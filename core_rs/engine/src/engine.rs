@@ -13,6 +13,7 @@ use crate::cache::{Chunks, Missing};
 use crate::chunks::Bad;
 use crate::command::{self, Answer};
 use crate::decode;
+use crate::draft::Scratch;
 use crate::logs::{Logs, PartitionEntries};
 use crate::maps::Map;
 use crate::needs::Purpose;
@@ -79,6 +80,7 @@ pub struct Engine {
     pub(crate) stored: StoredShops,
     pub(crate) chunks: Chunks,
     pub(crate) books: Books,
+    scratch: Scratch,
 }
 
 impl Engine {
@@ -93,6 +95,7 @@ impl Engine {
             stored: StoredShops::default(),
             chunks: Chunks::default(),
             books: Books::new(partitions),
+            scratch: Scratch::default(),
         })
     }
 
@@ -147,7 +150,7 @@ impl Engine {
             }
             let mut shop = Shop::new(partition.unwrap_or_default());
             self.books.begin(&mut shop);
-            let result = shop.run(command, now_ms, actor, log);
+            let result = shop.run(command, now_ms, actor, &mut self.scratch, log);
             if result.is_ok() {
                 self.put(shop);
             }
@@ -170,7 +173,7 @@ impl Engine {
         let result = if was_deleted && !matches!(command, Command::ApplyShop(_)) {
             Err(Refusal::of(Reason::ShopNotFound, "shop_id"))
         } else {
-            shop.run(command, now_ms, actor, log)
+            shop.run(command, now_ms, actor, &mut self.scratch, log)
         };
         shop.forget_fetched();
         self.books.watch(shop);
@@ -264,7 +267,7 @@ impl Engine {
             let tick = Command::Tick(record::Tick { shop_id });
             self.books.begin(shop);
             // A tick of a known shop is never refused and has an empty reply.
-            let _ = shop.run(&tick, now_ms, "", &mut entry);
+            let _ = shop.run(&tick, now_ms, "", &mut self.scratch, &mut entry);
             if !entry.is_empty() {
                 logs.add(shop.partition, &entry);
                 entry.clear();

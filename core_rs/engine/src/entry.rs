@@ -12,6 +12,7 @@ const ACTOR: u8 = 2 << 3 | 2;
 const FACTS: u8 = 3 << 3 | 2;
 
 /// A command as it stands in its entry: its field's key, its length, the request.
+#[derive(Default)]
 pub struct Encoded {
     bytes: Vec<u8>,
     body: usize,
@@ -19,12 +20,18 @@ pub struct Encoded {
 
 impl Encoded {
     pub fn new(command: &Command) -> Self {
-        let mut bytes = Vec::with_capacity(128);
-        command.encode(&mut bytes);
-        let mut varints = (1..).zip(&bytes).filter(|(_, byte)| **byte < 0x80);
+        let mut encoded = Self::default();
+        encoded.set(command);
+        encoded
+    }
+
+    /// Puts this command in the place of the one before.
+    pub fn set(&mut self, command: &Command) {
+        self.bytes.clear();
+        command.encode(&mut self.bytes);
+        let mut varints = (1..).zip(&self.bytes).filter(|(_, byte)| **byte < 0x80);
         // The key ends with the first varint, the length with the second.
-        let body = varints.nth(1).map_or(bytes.len(), |(end, _)| end);
-        Self { bytes, body }
+        self.body = varints.nth(1).map_or(self.bytes.len(), |(end, _)| end);
     }
 
     /// The re-encoded request.

@@ -73,9 +73,8 @@ impl<V> Numbered<V> {
     /// All, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
         self.pages.iter().flat_map(|(page, values)| {
-            let numbers = page * PAGE..;
-            let slots = numbers.zip(&values.slots);
-            slots.filter_map(|(number, value)| Some((number, value.as_ref()?)))
+            let slots = (0..PAGE).zip(&values.slots);
+            slots.filter_map(move |(slot, value)| Some((page * PAGE + slot, value.as_ref()?)))
         })
     }
 
