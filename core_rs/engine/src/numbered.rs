@@ -111,7 +111,7 @@ mod tests {
         for step in 0..20_000_u64 {
             number = number * 1_103_515_245 % 2_147_483_647;
             let key = u64::MAX - number % 300;
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 assert_eq!(numbered.remove(key), plain.remove(&key));
             } else {
                 numbered.insert(key, step);
