@@ -2,8 +2,11 @@
 
     .venv/bin/python -m pytest benchmarks/test_engine.py
 
-One round is a batch of 512 new buyers for a shop with the given number of agents, all ONLINE. Between
-rounds, not timed, every buyer of the round is answered and the conversations are closed.
+One round is a batch of 512 new buyers for a shop with the given number of agents, all ONLINE; in the
+second test also a batch with the agents' first replies to the round before. Between rounds, not timed,
+batches are encoded and the conversations before are closed.
+
+What a million buyers cost, of whom some come again: the Rust core's example `peak` (benchmarks/README.md).
 """
 
 from __future__ import annotations
@@ -64,9 +67,32 @@ class Shop:
         ).SerializeToString()
 
     def route(self, batch: bytes) -> bytes:
-        code, results, total, _, _ = self.engine.decide_batch(CommandKind.ROUTE, batch, self.now_ms)
+        code, results, total, _, _, _ = self.engine.decide_batch(
+            CommandKind.ROUTE, batch, self.now_ms
+        )
         assert code == 0 and total == BATCH
         return bytes(results)
+
+    def replies(self, results: bytes) -> bytes:
+        """The agents' first words to the buyers of a batch, as a batch."""
+        answers = dispatch_pb2.RouteBatchResponse.FromString(results).results
+        return dispatch_pb2.ReportMessagesBatchRequest(
+            events=[
+                dispatch_pb2.MessageEvent(
+                    shop_id="bench",
+                    conversation_id=answer.response.conversation_id,
+                    sender=types_pb2.SENDER_AGENT,
+                    event_id=f"9a0b7d21-1c2d-4b01-8a9b-{answer.response.conversation_id:>012}",
+                )
+                for answer in answers
+            ]
+        ).SerializeToString()
+
+    def report(self, events: bytes) -> None:
+        code, _, total, _, _, decided = self.engine.decide_batch(
+            CommandKind.MESSAGE, events, self.now_ms
+        )
+        assert code == 0 and total == decided == BATCH
 
     def answer_all(self, results: bytes) -> None:
         for result in dispatch_pb2.RouteBatchResponse.FromString(results).results:
@@ -94,4 +120,24 @@ def test_new_buyers(benchmark: Any, core: str, agents: int) -> None:
 
     benchmark.group = f"{agents} agents"
     benchmark.pedantic(route, setup=setup, rounds=ROUNDS, warmup_rounds=2)
+    benchmark.extra_info["decisions_per_second"] = round(BATCH / benchmark.stats.stats.median)
+
+
+@pytest.mark.parametrize("agents", [10, 100, 1_000, 10_000])
+@pytest.mark.parametrize("core", ["rust", "python"])
+def test_new_buyers_and_their_replies(benchmark: Any, core: str, agents: int) -> None:
+    shop = Shop(core, agents)
+    answers = [shop.route(shop.next_batch())]
+
+    def setup() -> tuple[tuple[bytes, bytes], dict[str, Any]]:
+        if len(answers) > 1:
+            shop.answer_all(answers.pop(0))
+        return (shop.next_batch(), shop.replies(answers[-1])), {}
+
+    def route_and_report(batch: bytes, events: bytes) -> None:
+        answers.append(shop.route(batch))
+        shop.report(events)
+
+    benchmark.group = f"{agents} agents, with replies"
+    benchmark.pedantic(route_and_report, setup=setup, rounds=ROUNDS, warmup_rounds=2)
     benchmark.extra_info["decisions_per_second"] = round(BATCH / benchmark.stats.stats.median)

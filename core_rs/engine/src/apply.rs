@@ -48,7 +48,7 @@ impl Shop {
                 }
             }
             (Fact::ReplyTimedOut(timed_out), _) => {
-                if let Some(open) = self.conversations.get_mut(&timed_out.conversation) {
+                if let Some(open) = self.conversations.get_mut(timed_out.conversation) {
                     open.reply_timeout_spent = true;
                 }
             }
@@ -135,7 +135,7 @@ impl Shop {
     ) -> bool {
         let number = decided.conversation;
         if number <= self.last_conversation {
-            if let Some(open) = self.conversations.get_mut(&number) {
+            if let Some(open) = self.conversations.get_mut(number) {
                 open.last_activity_ms = open.last_activity_ms.max(at_ms);
             }
             return false;
@@ -337,7 +337,7 @@ impl Shop {
     }
 
     fn close(&mut self, fact: &record::ConversationClosed) {
-        let Some(closed) = self.conversations.remove(&fact.conversation) else {
+        let Some(closed) = self.conversations.remove(fact.conversation) else {
             return;
         };
         if let Some(slot) = closed.agent {
@@ -396,7 +396,7 @@ impl Shop {
         if let Some(author) = author {
             self.derive_awaiting(author);
         }
-        let Some(open) = self.conversations.get_mut(&conversation) else {
+        let Some(open) = self.conversations.get_mut(conversation) else {
             if let (Some(author), Sender::Agent) = (author, sender) {
                 self.prolong_contact(conversation, author, consulted_at_ms, now);
             }
@@ -507,10 +507,10 @@ impl Shop {
             self.idle = self
                 .conversations
                 .iter()
-                .map(|(&number, open)| Reverse((open.last_activity_ms, number)))
+                .map(|(number, open)| (open.last_activity_ms, number))
                 .collect();
         } else {
-            self.idle.push(Reverse((last_activity_ms, number)));
+            self.idle.push((last_activity_ms, number));
         }
     }
 
@@ -531,7 +531,7 @@ impl Shop {
             let open = self.conversations.iter();
             self.unanswered = open
                 .filter(|(_, open)| open.may_time_out())
-                .map(|(&number, open)| Reverse((open.opened_at_ms, number)))
+                .map(|(number, open)| Reverse((open.opened_at_ms, number)))
                 .collect();
         }
     }

@@ -1,10 +1,7 @@
 //! Batches: elements decoded and decided one by one, so that a bad one fails alone.
 
-use prost::Message;
-use prost::bytes::Bytes;
-
 use crate::cache::Missing;
-use crate::command::NEEDS_CHUNKS;
+use crate::command::{Answer, NEEDS_CHUNKS};
 use crate::decode::{self, Batch};
 use crate::engine::{Engine, Error, command_kind};
 use crate::logs::{Logs, PartitionEntries};
@@ -66,10 +63,17 @@ impl Engine {
             batch_id: batch.batch_id,
             ..BatchAnswer::default()
         };
+        // About what that many answers take.
+        answer.results.reserve(96 * slice.len());
         let mut logs = Logs::default();
         let mut entry = Vec::new();
+        // Decoded into the same places again and again.
+        let mut command = decode::empty(kind);
         for item in slice {
-            let one = self.run(decode::command(kind, item), now_ms, "", &mut entry)?;
+            let one = match decode::command_into(kind, item, &mut command) {
+                Ok(()) => self.run(&command, now_ms, "", &mut entry)?,
+                Err(refusal) => Answer::new(Err(refusal), None),
+            };
             if one.code == NEEDS_CHUNKS {
                 break;
             }
@@ -97,7 +101,7 @@ impl Engine {
     }
 }
 
-fn open(kind: CommandKind, bytes: &[u8]) -> Result<Batch, Refusal> {
+fn open(kind: CommandKind, bytes: &[u8]) -> Result<Batch<'_>, Refusal> {
     let (field, name) = match kind {
         CommandKind::Message => ("events", "fenliu.v1.ReportMessagesBatchRequest"),
         CommandKind::Order => ("orders", "fenliu.v1.ReportOrdersRequest"),
@@ -107,9 +111,7 @@ fn open(kind: CommandKind, bytes: &[u8]) -> Result<Batch, Refusal> {
         let rule = format_args!("at most {MOST_BYTES} bytes");
         return Err(Refusal::invalid(field, rule));
     }
-    // One copy; the elements share it.
-    let batch =
-        Batch::decode(Bytes::copy_from_slice(bytes)).map_err(|_| Refusal::malformed(name))?;
+    let batch = Batch::read(bytes).ok_or_else(|| Refusal::malformed(name))?;
     if batch.items.len() > MOST_ELEMENTS {
         let rule = format_args!("at most {MOST_ELEMENTS} elements");
         return Err(Refusal::invalid(field, rule));

@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::agent::presence;
 use crate::cache::Missing;
-use crate::draft::{Draft, When};
+use crate::draft::{Draft, Scratch, When};
+use crate::entry::{self, Encoded};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
@@ -90,17 +91,20 @@ impl Shop {
     /// Decides a valid command for this shop; appends an entry to `log` if there is one to write.
     pub fn run(
         &mut self,
-        command: Command,
+        command: &Command,
         now_ms: i64,
         actor: &str,
+        scratch: &mut Scratch,
         log: &mut Vec<u8>,
     ) -> Result<Vec<u8>, Refusal> {
         let now = now_ms.max(self.last_now_ms);
-        let digest = digest(&command);
+        let Scratch { encoded, facts } = scratch;
+        encoded.set(command);
+        let digest = digest(command, encoded);
         let mut draft = Draft {
-            command: &command,
+            command,
             now,
-            facts: Vec::with_capacity(1),
+            facts: std::mem::take(facts),
         };
         self.apply_due(&mut draft);
         let due = draft.facts.len();
@@ -117,40 +121,27 @@ impl Shop {
             }
             .encode_to_vec(),
         });
-        let facts = draft.facts;
-        if accepted && (facts.len() > due || remembers(&command)) {
+        *facts = draft.facts;
+        if accepted && (facts.len() > due || remembers(command)) {
             if let Ok(reply) = &reply {
-                self.remember(&command, digest, reply.clone(), now);
+                self.remember(command, digest, reply, now);
             }
-            let actor = if has_actor(&command) { actor } else { "" };
-            self.log(command, facts, now, actor, log);
+            let actor = if has_actor(command) { actor } else { "" };
+            self.log(encoded, facts, now, actor, log);
         } else if !facts.is_empty() {
             let shop_id = self.document.shop_id.clone();
-            self.log(Command::Tick(record::Tick { shop_id }), facts, now, "", log);
+            let tick = Encoded::new(&Command::Tick(record::Tick { shop_id }));
+            self.log(&tick, facts, now, "", log);
         }
+        facts.clear();
         reply
     }
 
-    fn log(
-        &mut self,
-        command: Command,
-        facts: Vec<record::Fact>,
-        now: i64,
-        actor: &str,
-        log: &mut Vec<u8>,
-    ) {
+    fn log(&mut self, command: &Encoded, facts: &[Fact], now: i64, actor: &str, log: &mut Vec<u8>) {
         self.last_now_ms = now;
         self.keeping.changed_in = self.keeping.generation;
         self.free_expired(now);
-        let entry = record::Entry {
-            now_ms: now,
-            actor: actor.to_owned(),
-            facts,
-            command: Some(command),
-        };
-        entry
-            .encode_length_delimited(log)
-            .expect("a vector grows as needed");
+        entry::write(log, now, actor, facts, command);
     }
 
     fn decide(
@@ -163,7 +154,7 @@ impl Shop {
             return Ok(Decision::Repeated(reply));
         }
         let reply = match draft.command {
-            Command::Route(request) => self.decide_route(request, draft)?.encode_to_vec(),
+            Command::Route(request) => self.decide_route(request, draft)?,
             Command::CloseConversation(request) => {
                 self.decide_close(request, draft)?.encode_to_vec()
             }
@@ -227,30 +218,30 @@ impl Shop {
         let Some(digest) = digest else {
             return Ok(None);
         };
-        match self.requests.get(command.request_id(), now) {
-            Some(known) if known.digest == digest => Ok(Some(known.reply.clone())),
+        let known = self.requests.get(command.request_id(), now);
+        match known.and_then(Answered::read) {
+            Some(known) if known.digest == digest => Ok(Some(known.reply.to_vec())),
             Some(_) => Err(Refusal::of(Reason::RequestIdReused, "request_id")),
             None => Ok(None),
         }
     }
 
-    fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: Vec<u8>, now: i64) {
+    fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: &[u8], now: i64) {
         let generation = self.keeping.generation;
         match command {
             Command::Message(event) if !event.event_id.is_empty() => {
                 self.message_events
-                    .remember(&event.event_id, (), now, generation);
+                    .remember(&event.event_id, [&[], &[]], now, generation);
             }
             Command::Order(event) if !event.event_id.is_empty() => {
                 self.order_events
-                    .remember(&event.event_id, (), now, generation);
+                    .remember(&event.event_id, [&[], &[]], now, generation);
             }
             _ => {}
         }
         if let Some(digest) = digest {
-            let answered = Answered { digest, reply };
             self.requests
-                .remember(command.request_id(), answered, now, generation);
+                .remember(command.request_id(), [&digest, reply], now, generation);
         }
     }
 
@@ -262,12 +253,12 @@ impl Shop {
         for fact in facts() {
             self.apply_fact(fact, command, entry.now_ms);
         }
-        let digest = digest(command);
+        let digest = digest(command, &Encoded::new(command));
         let reply = match digest {
             Some(_) => reply_of(command, facts()),
             None => Vec::new(),
         };
-        self.remember(command, digest, reply, entry.now_ms);
+        self.remember(command, digest, &reply, entry.now_ms);
         self.free_expired(entry.now_ms);
     }
 }
@@ -283,9 +274,8 @@ fn reply_of<'a>(command: &Command, mut facts: impl Iterator<Item = &'a Fact>) ->
         Command::Route(_) => facts
             .filter_map(decided)
             .find(|decided| decided.buyer_id.is_empty())
-            .map(route::response)
-            .unwrap_or_default()
-            .encode_to_vec(),
+            .map(route::reply)
+            .unwrap_or_default(),
         Command::Transfer(_) => facts
             .filter_map(decided)
             .find(|decided| decided.reason() == api::Reason::Transfer)
@@ -345,22 +335,20 @@ const fn has_actor(command: &Command) -> bool {
 }
 
 /// What a repeat of the request must be equal to; none when it has no request id.
-fn digest(command: &Command) -> Option<[u8; 16]> {
+fn digest(command: &Command, encoded: &Encoded) -> Option<[u8; 16]> {
     if command.request_id().is_empty() {
         return None;
     }
-    let (kind, body) = match command {
-        Command::Route(request) => (CommandKind::Route, request.encode_to_vec()),
-        Command::CloseConversation(request) => {
-            (CommandKind::CloseConversation, request.encode_to_vec())
-        }
-        Command::Transfer(request) => (CommandKind::Transfer, request.encode_to_vec()),
-        Command::CancelInquiry(request) => (CommandKind::CancelInquiry, request.encode_to_vec()),
+    let kind = match command {
+        Command::Route(_) => CommandKind::Route,
+        Command::CloseConversation(_) => CommandKind::CloseConversation,
+        Command::Transfer(_) => CommandKind::Transfer,
+        Command::CancelInquiry(_) => CommandKind::CancelInquiry,
         _ => return None,
     };
     let hash = Sha256::new()
         .chain_update([kind as u8])
-        .chain_update(body)
+        .chain_update(encoded.request())
         .finalize();
     let mut digest = [0; 16];
     digest.copy_from_slice(&hash[..16]);

@@ -90,7 +90,7 @@ impl Shop {
         if !request.etag.is_empty() && request.etag != self.document.etag {
             return Err(Refusal::stale_etag("etag", &self.document.etag));
         }
-        let mut open: Vec<u64> = self.conversations.keys().copied().collect();
+        let mut open: Vec<u64> = self.conversations.iter().map(|open| open.0).collect();
         let mut waiting: Vec<_> = self
             .buyers
             .iter()

@@ -58,7 +58,7 @@ impl Shop {
 
     /// `key`: the buyer's, who is known.
     pub fn set_contact(&mut self, key: Arc<str>, contact: Contact) {
-        let Some(buyer) = self.buyers.get(&key) else {
+        let Some(buyer) = self.buyers.get_mut(&key) else {
             return;
         };
         if buyer.waiting.is_some() {
@@ -68,7 +68,8 @@ impl Shop {
             self.unsettled.anything = true;
         } else {
             let live = buyer.is_live();
-            self.put_contact(&key, contact);
+            let before = buyer.contact.replace(contact);
+            self.move_contact(before, contact.conversation, &key);
             if !live {
                 self.leave(&key);
             }
@@ -78,15 +79,20 @@ impl Shop {
     /// Puts the contact in its places, apart from the lines and the generations.
     pub fn put_contact(&mut self, key: &Arc<str>, contact: Contact) {
         let buyer = self.buyers.entry(key.clone()).or_default();
-        match buyer.contact.replace(contact) {
-            Some(before) if before.conversation == contact.conversation => return,
+        let before = buyer.contact.replace(contact);
+        self.move_contact(before, contact.conversation, key);
+    }
+
+    /// The buyer's contact is of this conversation now.
+    fn move_contact(&mut self, before: Option<Contact>, conversation: u64, key: &Arc<str>) {
+        match before {
+            Some(before) if before.conversation == conversation => return,
             Some(before) => {
-                self.contact_buyers.remove(&before.conversation);
+                self.contact_buyers.remove(before.conversation);
             }
             None => {}
         }
-        self.contact_buyers
-            .insert(contact.conversation, key.clone());
+        self.contact_buyers.insert(conversation, key.clone());
     }
 
     /// The buyer consulted an agent; an older consultation changes nothing.
@@ -105,7 +111,7 @@ impl Shop {
 
     /// The agent's word to a closed conversation renews the contact made in it.
     pub fn prolong_contact(&mut self, conversation: u64, author: u32, at_ms: i64, now: i64) {
-        let Some(buyer_id) = self.contact_buyers.get(&conversation).cloned() else {
+        let Some(buyer_id) = self.contact_buyers.get(conversation).cloned() else {
             return;
         };
         if let Some(contact) = self.contact(&buyer_id, now)
@@ -157,7 +163,6 @@ impl Shop {
         let known = self.buyers.len();
         if self.buyers.capacity() > 64 + 4 * known {
             self.buyers.shrink_to(2 * known);
-            self.contact_buyers.shrink_to(2 * known);
             self.contact_queue.shrink_to(2 * known);
         }
     }
@@ -184,7 +189,7 @@ impl Shop {
             && !buyer.is_live()
         {
             if let Some(contact) = buyer.contact {
-                self.contact_buyers.remove(&contact.conversation);
+                self.contact_buyers.remove(contact.conversation);
             }
             self.buyers.remove(key);
         }

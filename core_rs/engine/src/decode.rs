@@ -26,6 +26,32 @@ pub fn command(kind: CommandKind, bytes: &[u8]) -> Result<Command, Refusal> {
     })
 }
 
+/// A command of a kind that comes in batches, to decode into.
+pub fn empty(kind: CommandKind) -> Command {
+    match kind {
+        CommandKind::Message => Command::Message(Default::default()),
+        CommandKind::Order => Command::Order(Default::default()),
+        _ => Command::Route(Default::default()),
+    }
+}
+
+/// As `command`, into one of the same kind, whose memory is used again where that is possible.
+pub fn command_into(kind: CommandKind, bytes: &[u8], to: &mut Command) -> Result<(), Refusal> {
+    match to {
+        Command::Route(request) => message_into(&ROUTE, bytes, request),
+        Command::Message(event) => message_into(&MESSAGE_EVENT, bytes, event),
+        _ => {
+            *to = command(kind, bytes)?;
+            Ok(())
+        }
+    }
+}
+
+fn message_into<M: Message>(shape: &Shape, bytes: &[u8], to: &mut M) -> Result<(), Refusal> {
+    to.clear();
+    to.merge(bytes).map_err(|_| explain(shape, bytes))
+}
+
 /// Decodes one message, or says what is wrong with it first.
 pub fn message<M: Message + Default>(shape: &Shape, bytes: &[u8]) -> Result<M, Refusal> {
     M::decode(bytes).map_err(|_| explain(shape, bytes))
@@ -260,12 +286,30 @@ pub static LIST_PRESENCE: Shape = Shape {
 };
 
 /// A batch of any kind: the elements stay bytes, so that a bad one fails alone.
-#[derive(Clone, PartialEq, Message)]
-pub struct Batch {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub items: Vec<prost::bytes::Bytes>,
-    #[prost(uint64, tag = "2")]
+#[derive(Default)]
+pub struct Batch<'a> {
+    pub items: Vec<&'a [u8]>,
     pub batch_id: u64,
+}
+
+impl<'a> Batch<'a> {
+    /// None: the bytes are no batch.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        Self::parse(bytes).ok()
+    }
+
+    fn parse(mut bytes: &'a [u8]) -> Result<Self, Wrong> {
+        let mut batch = Self::default();
+        while !bytes.is_empty() {
+            match key(&mut bytes)? {
+                (1, 2) => batch.items.push(chunk(&mut bytes)?),
+                (2, 0) => batch.batch_id = varint(&mut bytes)?,
+                (1 | 2, _) => return Err(Wrong::Shape),
+                (number, wire_type) => skip(&mut bytes, number, wire_type, 0)?,
+            }
+        }
+        Ok(batch)
+    }
 }
 
 /// What went wrong first, reading from the start.

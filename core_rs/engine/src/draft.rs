@@ -1,5 +1,6 @@
 //! An entry in the making: the command, its time, and the facts it has led to so far.
 
+use crate::entry::Encoded;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::state::Shop;
 use record::CloseCause;
@@ -9,7 +10,14 @@ use record::fact::Fact;
 pub struct Draft<'a> {
     pub command: &'a Command,
     pub now: i64,
-    pub facts: Vec<record::Fact>,
+    pub facts: Vec<Fact>,
+}
+
+/// Room that one command after the other uses.
+#[derive(Default)]
+pub struct Scratch {
+    pub encoded: Encoded,
+    pub facts: Vec<Fact>,
 }
 
 /// When a fact takes effect.
@@ -34,7 +42,7 @@ impl Shop {
     /// Applies a fact as it is made and keeps it for the log.
     pub fn emit(&mut self, fact: Fact, draft: &mut Draft) {
         self.apply_fact(&fact, draft.command, draft.now);
-        draft.facts.push(record::Fact { fact: Some(fact) });
+        draft.facts.push(fact);
     }
 
     pub fn emit_close(

@@ -89,7 +89,8 @@ impl Shop {
         };
         let noted = |head: &Reverse<(i64, u64)>| head.0.0;
         if self.lookup.idle_close_ms > 0 {
-            consider(self.idle.peek().map(noted), self.lookup.idle_close_ms);
+            let first = self.idle.first().map(|line| line.0);
+            consider(first, self.lookup.idle_close_ms);
         }
         if self.lookup.queue_timeout_ms > 0 {
             let queued = self.lines.queued_since.first_key_value();
@@ -107,16 +108,16 @@ impl Shop {
         if self.lookup.idle_close_ms == 0 {
             return None;
         }
-        while let Some(mut head) = self.idle.peek_mut() {
-            let Reverse((noted, number)) = *head;
-            match self.conversations.get(&number) {
+        while let Some((noted, number)) = self.idle.first() {
+            match self.conversations.get(number) {
                 Some(open) if open.last_activity_ms == noted => {
                     return Some((noted.saturating_add(self.lookup.idle_close_ms), number));
                 }
-                Some(open) => *head = Reverse((open.last_activity_ms, number)),
-                None => {
-                    PeekMut::pop(head);
+                Some(open) => {
+                    self.idle.pop();
+                    self.idle.push((open.last_activity_ms, number));
                 }
+                None => self.idle.pop(),
             }
         }
         None
@@ -125,7 +126,7 @@ impl Shop {
     fn first_unanswered(&mut self) -> Option<(i64, u64)> {
         while let Some(head) = self.unanswered.peek_mut() {
             let Reverse((opened_at_ms, number)) = *head;
-            let open = self.conversations.get(&number);
+            let open = self.conversations.get(number);
             if open.is_some_and(Conversation::may_time_out) {
                 let due = opened_at_ms.saturating_add(self.lookup.reply_timeout_ms);
                 return Some((due, number));
@@ -145,7 +146,7 @@ impl Shop {
 
     /// The agent has not answered in time: another one, if somebody may take the buyer.
     fn time_out_unanswered(&mut self, number: u64, at_ms: i64, draft: &mut Draft) {
-        let open = &self.conversations[&number];
+        let open = &self.conversations[number];
         let hops_left = i64::from(open.hops.reply) < self.lookup.max_hops;
         let buyer = open.buyer.clone();
         let agent_id = open.agent.map_or("", |slot| &self.agent(slot).id);

@@ -13,6 +13,7 @@ use crate::cache::{Chunks, Missing};
 use crate::chunks::Bad;
 use crate::command::{self, Answer};
 use crate::decode;
+use crate::draft::Scratch;
 use crate::logs::{Logs, PartitionEntries};
 use crate::maps::Map;
 use crate::needs::Purpose;
@@ -81,6 +82,7 @@ pub struct Engine {
     pub(crate) stored: StoredShops,
     pub(crate) chunks: Chunks,
     pub(crate) books: Books,
+    scratch: Scratch,
 }
 
 impl Engine {
@@ -95,6 +97,7 @@ impl Engine {
             stored: StoredShops::default(),
             chunks: Chunks::default(),
             books: Books::new(partitions),
+            scratch: Scratch::default(),
         })
     }
 
@@ -116,24 +119,23 @@ impl Engine {
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
         let kind = command_kind(kind)?;
-        self.run(decode::command(kind, request), now_ms, actor, log)
+        match decode::command(kind, request) {
+            Ok(command) => self.run(&command, now_ms, actor, log),
+            Err(refusal) => Ok(Answer::new(Err(refusal), None)),
+        }
     }
 
     /// Validates, finds the shop and lets it decide.
     pub(crate) fn run(
         &mut self,
-        command: Result<Command, Refusal>,
+        command: &Command,
         now_ms: i64,
         actor: &str,
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
-        let command = match command {
-            Ok(command) => command,
-            Err(refusal) => return Ok(Answer::new(Err(refusal), None)),
-        };
-        let shop_id = command::shop_id(&command);
+        let shop_id = command::shop_id(command);
         let partition = (!shop_id.is_empty()).then(|| self.partition_of(shop_id));
-        if let Err(refusal) = validation::command(&command) {
+        if let Err(refusal) = validation::command(command) {
             return Ok(Answer::new(Err(refusal), partition));
         }
         let mut missing = Missing::default();
@@ -150,7 +152,7 @@ impl Engine {
             }
             let mut shop = Shop::new(partition.unwrap_or_default());
             self.books.begin(&mut shop);
-            let result = shop.run(command, now_ms, actor, log);
+            let result = shop.run(command, now_ms, actor, &mut self.scratch, log);
             if result.is_ok() {
                 self.put(shop);
             }
@@ -160,7 +162,7 @@ impl Engine {
         if shop.has_segments() {
             fetch(
                 shop,
-                &command,
+                command,
                 Purpose::Decide,
                 &mut self.chunks,
                 &mut missing,
@@ -173,7 +175,7 @@ impl Engine {
         let result = if was_deleted && !matches!(command, Command::ApplyShop(_)) {
             Err(Refusal::of(Reason::ShopNotFound, "shop_id"))
         } else {
-            shop.run(command, now_ms, actor, log)
+            shop.run(command, now_ms, actor, &mut self.scratch, log)
         };
         shop.forget_fetched();
         self.books.watch(shop);
@@ -267,7 +269,7 @@ impl Engine {
             let tick = Command::Tick(record::Tick { shop_id });
             self.books.begin(shop);
             // A tick of a known shop is never refused and has an empty reply.
-            let _ = shop.run(tick, now_ms, "", &mut entry);
+            let _ = shop.run(&tick, now_ms, "", &mut self.scratch, &mut entry);
             if !entry.is_empty() {
                 logs.add(shop.partition, &entry);
                 entry.clear();
@@ -390,7 +392,7 @@ impl Engine {
             ..
         } = read_entry(&mut entry)?;
         match command {
-            Some(command) if entry.is_empty() => self.run(Ok(command), now_ms, &actor, log),
+            Some(command) if entry.is_empty() => self.run(&command, now_ms, &actor, log),
             Some(_) => value_error("more than one entry"),
             None => value_error("an entry without a command"),
         }

@@ -12,21 +12,37 @@ pub fn decision(number: u64) -> String {
     id(b'd', number)
 }
 
-/// By hand: formatting would be a noticeable part of a decision's time.
-fn id(letter: u8, mut number: u64) -> String {
-    let mut text = [0; 21];
-    let mut start = text.len();
-    loop {
-        start -= 1;
-        text[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
+fn id(letter: u8, number: u64) -> String {
+    Id::new(letter, number).as_str().to_owned()
+}
+
+/// An id without an allocation.
+pub struct Id {
+    text: [u8; 21],
+    start: usize,
+}
+
+impl Id {
+    /// By hand: formatting would be a noticeable part of a decision's time.
+    pub fn new(letter: u8, mut number: u64) -> Self {
+        let mut text = [0; 21];
+        let mut start = text.len();
+        loop {
+            start -= 1;
+            text[start] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
         }
+        start -= 1;
+        text[start] = letter;
+        Self { text, start }
     }
-    start -= 1;
-    text[start] = letter;
-    String::from_utf8_lossy(&text[start..]).into_owned()
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[self.start..]).unwrap_or_default()
+    }
 }
 
 /// The number in a conversation id, if the id has the form of one.

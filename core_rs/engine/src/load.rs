@@ -7,7 +7,7 @@ use crate::inquiry;
 use crate::install::PoolSeed;
 use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
-use crate::remembered::{Answered, Generation};
+use crate::remembered::Generation;
 use crate::selection::Member;
 use crate::state::{Contact, Conversation, Hops, Shop, Waiting};
 use crate::volume::Volume;
@@ -117,14 +117,12 @@ impl Shop {
         let mut requests = snapshot.requests;
         requests.sort_by_key(|state| state.at_ms);
         for state in requests {
-            let digest = state
-                .digest
-                .try_into()
-                .map_err(|_| "a digest has not 16 bytes")?;
-            let reply = state.reply;
-            let answered = Answered { digest, reply };
+            if state.digest.len() != 16 {
+                return Err("a digest has not 16 bytes".to_owned());
+            }
+            let value = [state.digest.as_slice(), &state.reply];
             shop.requests
-                .remember(&state.request_id, answered, state.at_ms, generation);
+                .remember(&state.request_id, value, state.at_ms, generation);
         }
         for (states, events) in [
             (snapshot.events, &mut shop.message_events),
@@ -133,7 +131,7 @@ impl Shop {
             let mut states = states;
             states.sort_by_key(|state| state.at_ms);
             for state in states {
-                events.remember(&state.event_id, (), state.at_ms, generation);
+                events.remember(&state.event_id, [&[], &[]], state.at_ms, generation);
             }
         }
 

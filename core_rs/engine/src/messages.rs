@@ -48,7 +48,7 @@ impl Shop {
                 Some(self.issued(id).ok_or_else(refused)?)
             }
         };
-        if let Some(open) = named.and_then(|number| self.conversations.get(&number))
+        if let Some(open) = named.and_then(|number| self.conversations.get(number))
             && !event.buyer_id.is_empty()
             && *open.buyer != *event.buyer_id
         {
@@ -64,7 +64,7 @@ impl Shop {
         };
         let of_buyer = || self.buyers.get(event.buyer_id.as_str())?.open;
         let conversation = named.or_else(of_buyer);
-        let open = conversation.and_then(|number| self.conversations.get(&number));
+        let open = conversation.and_then(|number| self.conversations.get(number));
         let author = match (author, open) {
             (None, Some(open)) if has_author => open.agent,
             (author, _) => author,
@@ -113,14 +113,14 @@ impl Shop {
 
     /// Whether the conversation is open and its agent has left.
     fn is_stranded(&self, conversation: u64) -> bool {
-        let open = self.conversations.get(&conversation);
+        let open = self.conversations.get(conversation);
         open.and_then(|open| open.agent)
             .is_some_and(|slot| self.has_left(slot))
     }
 
     /// The buyer writes, but the conversation's agent has left: the buyer is routed again.
     fn move_on(&mut self, conversation: u64, draft: &mut Draft) -> record::Decided {
-        let open = &self.conversations[&conversation];
+        let open = &self.conversations[conversation];
         let buyer = open.buyer.clone();
         let inquiry = open.inquiry.clone();
         self.emit_close(conversation, CloseCause::HandlerOffline, draft.now, draft);

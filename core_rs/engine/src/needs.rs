@@ -53,7 +53,7 @@ impl Shop {
             Command::Message(event) => {
                 self.fetch_contact(&event.buyer_id, search)?;
                 match self.issued(&event.conversation_id) {
-                    Some(number) if !self.conversations.contains_key(&number) => {
+                    Some(number) if !self.conversations.contains(number) => {
                         self.fetch_contact_of(number, search)
                     }
                     _ => Ok(()),
@@ -92,7 +92,7 @@ impl Shop {
             && !self.message_events.decides(id)
             && let Some((at_ms, _)) = self.find(chunks::MESSAGE_EVENT, id.as_bytes(), search)?
         {
-            self.message_events.fetch(id, at_ms, ());
+            self.message_events.fetch(id, at_ms, &[]);
             let fetched = Fetched::MessageEvent(id.to_owned());
             self.keeping.fetched.push(fetched);
         }
@@ -104,7 +104,7 @@ impl Shop {
             && !self.order_events.decides(id)
             && let Some((at_ms, _)) = self.find(chunks::ORDER_EVENT, id.as_bytes(), search)?
         {
-            self.order_events.fetch(id, at_ms, ());
+            self.order_events.fetch(id, at_ms, &[]);
             let fetched = Fetched::OrderEvent(id.to_owned());
             self.keeping.fetched.push(fetched);
         }
@@ -116,8 +116,8 @@ impl Shop {
             && !self.requests.decides(id)
             && let Some((at_ms, value)) = self.find(chunks::REQUEST, id.as_bytes(), search)?
         {
-            let answered = read_answered(&value)?;
-            self.requests.fetch(id, at_ms, answered);
+            read_answered(&value)?;
+            self.requests.fetch(id, at_ms, &value);
             self.keeping.fetched.push(Fetched::Request(id.to_owned()));
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Shop {
 
     /// Of the buyer whose contact may be of this conversation.
     fn fetch_contact_of(&mut self, conversation: u64, search: &mut Search) -> Result<(), Bad> {
-        if self.contact_buyers.contains_key(&conversation) {
+        if self.contact_buyers.contains(conversation) {
             return Ok(());
         }
         let of = conversation.to_be_bytes();
@@ -169,10 +169,6 @@ pub fn read_contact(value: &[u8]) -> Result<(u64, &str), Bad> {
     Ok((u64::from_be_bytes(*conversation), agent_id))
 }
 
-pub fn read_answered(value: &[u8]) -> Result<Answered, Bad> {
-    let (digest, reply) = value.split_first_chunk().ok_or("a bad request")?;
-    Ok(Answered {
-        digest: *digest,
-        reply: reply.to_vec(),
-    })
+pub fn read_answered(value: &[u8]) -> Result<Answered<'_>, Bad> {
+    Answered::read(value).ok_or("a bad request")
 }

@@ -1,10 +1,16 @@
 //! Ids that are remembered for a day, with what was answered, by the generation they were learned in.
 //! Knows no shop.
+//!
+//! The ids stand on a tape in the order they were learned, which is that of generations and times, so
+//! what goes is always the first. An index of hashes and places leads to them.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::maps::Map;
+use crate::tape::{Place, Tape};
 
 /// How long request and event ids are remembered.
 pub const REMEMBERED_MS: i64 = 86_400_000;
@@ -18,120 +24,202 @@ pub fn still_remembered(at_ms: i64, now: i64) -> bool {
     now.saturating_sub(at_ms) <= REMEMBERED_MS
 }
 
-/// The answer that a repeated request gets.
-pub struct Answered {
+/// The answer that a repeated request gets; as a value the one behind the other.
+#[derive(Clone, Copy)]
+pub struct Answered<'a> {
     pub digest: [u8; 16],
-    pub reply: Vec<u8>,
+    pub reply: &'a [u8],
 }
 
-/// Ids of one kind.
-pub struct Remembered<V> {
-    known: Map<Arc<str>, Known<V>>,
-    /// By generation and time; an id remembered again stands here twice.
-    queue: VecDeque<(Generation, i64, Arc<str>)>,
-}
-
-struct Known<V> {
-    generation: Generation,
-    at_ms: i64,
-    value: V,
-}
-
-impl<V> Default for Remembered<V> {
-    fn default() -> Self {
-        Self {
-            known: Map::default(),
-            queue: VecDeque::new(),
-        }
+impl<'a> Answered<'a> {
+    /// What a value says; none when it is too short for one.
+    pub fn read(value: &'a [u8]) -> Option<Self> {
+        let (&digest, reply) = value.split_first_chunk()?;
+        Some(Self { digest, reply })
     }
 }
 
-impl<V> Remembered<V> {
+/// Ids of one kind, each with a value.
+#[derive(Default)]
+pub struct Remembered {
+    tape: Tape,
+    index: HashTable<Line>,
+    hasher: RandomState,
+    /// What segments say, for as long as one command takes.
+    fetched: Map<Box<str>, (i64, Box<[u8]>)>,
+}
+
+/// The latest place of an id. With the hash beside it, the index grows without reading the tape.
+struct Line {
+    hash: u32,
+    place: Place,
+}
+
+/// What is on the tape.
+struct Learned<'a> {
+    generation: Generation,
+    at_ms: i64,
+    hash: u32,
+    id: &'a [u8],
+    value: &'a [u8],
+}
+
+const HEAD: usize = 20;
+
+impl<'a> Learned<'a> {
+    fn read(record: &'a [u8]) -> Option<Self> {
+        let (head, rest) = record.split_first_chunk::<HEAD>()?;
+        let number =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let at_ms = u64::from(number(4)) | u64::from(number(8)) << 32;
+        let (id, value) = rest.split_at_checked(number(16) as usize)?;
+        Some(Self {
+            generation: number(0),
+            at_ms: at_ms as i64,
+            hash: number(12),
+            id,
+            value,
+        })
+    }
+}
+
+/// The index wants 64 bits, of which it uses both ends.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+impl Remembered {
+    fn hash(&self, id: &str) -> u32 {
+        self.hasher.hash_one(id.as_bytes()) as u32
+    }
+
+    fn find(&self, id: &str) -> Option<Learned<'_>> {
+        if self.index.is_empty() {
+            return None;
+        }
+        let hash = self.hash(id);
+        let is_it = |line: &Line| line.hash == hash && self.is_at(line.place, id);
+        let line = self.index.find(spread(hash), is_it)?;
+        Learned::read(self.tape.get(line.place))
+    }
+
+    fn is_at(&self, place: Place, id: &str) -> bool {
+        Learned::read(self.tape.get(place)).is_some_and(|known| known.id == id.as_bytes())
+    }
+
     /// What is remembered of the id, if it exists at `now`.
-    pub fn get(&self, id: &str, now: i64) -> Option<&V> {
-        let known = self.known.get(id)?;
-        still_remembered(known.at_ms, now).then_some(&known.value)
+    pub fn get(&self, id: &str, now: i64) -> Option<&[u8]> {
+        let (at_ms, value) = match self.find(id) {
+            Some(known) => (known.at_ms, known.value),
+            None if self.fetched.is_empty() => return None,
+            None => {
+                let (at_ms, value) = self.fetched.get(id)?;
+                (*at_ms, &**value)
+            }
+        };
+        still_remembered(at_ms, now).then_some(value)
     }
 
     /// Whether memory decides about the id, whatever it says.
     pub fn decides(&self, id: &str) -> bool {
-        self.known.contains_key(id)
+        self.find(id).is_some() || self.fetched.contains_key(id)
     }
 
-    pub fn remember(&mut self, id: &str, value: V, now: i64, generation: Generation) {
-        let id: Arc<str> = id.into();
-        let known = Known {
-            generation,
-            at_ms: now,
-            value,
+    /// Learns an id; its value is given in two parts.
+    pub fn remember(&mut self, id: &str, value: [&[u8]; 2], now: i64, generation: Generation) {
+        let hash = self.hash(id);
+        let mut head = [0; HEAD];
+        head[..4].copy_from_slice(&generation.to_le_bytes());
+        head[4..12].copy_from_slice(&now.to_le_bytes());
+        head[12..16].copy_from_slice(&hash.to_le_bytes());
+        head[16..].copy_from_slice(&(id.len() as u32).to_le_bytes());
+        let place = self.tape.push(&[&head, id.as_bytes(), value[0], value[1]]);
+        let tape = &self.tape;
+        let is_it = |line: &Line| {
+            line.hash == hash
+                && Learned::read(tape.get(line.place))
+                    .is_some_and(|known| known.id == id.as_bytes())
         };
-        self.known.insert(id.clone(), known);
-        self.queue.push_back((generation, now, id));
+        match self.index.find_mut(spread(hash), is_it) {
+            Some(line) => line.place = place,
+            None => {
+                let line = Line { hash, place };
+                self.index
+                    .insert_unique(spread(hash), line, |line| spread(line.hash));
+            }
+        }
     }
 
     /// Puts what a segment says in reach of one command.
-    pub fn fetch(&mut self, id: &str, at_ms: i64, value: V) {
-        let known = Known {
-            generation: FETCHED,
-            at_ms,
-            value,
-        };
-        self.known.insert(id.into(), known);
+    pub fn fetch(&mut self, id: &str, at_ms: i64, value: &[u8]) {
+        self.fetched.insert(id.into(), (at_ms, value.into()));
     }
 
     /// Forgets what was only fetched.
     pub fn forget_fetched(&mut self, id: &str) {
-        let fetched = |known: &Known<V>| known.generation == FETCHED;
-        if self.known.get(id).is_some_and(fetched) {
-            self.known.remove(id);
-        }
+        self.fetched.remove(id);
     }
 
     /// Frees one id if it has expired.
     pub fn free_one(&mut self, now: i64) {
-        if let Some(&(_, at_ms, _)) = self.queue.front()
-            && !still_remembered(at_ms, now)
-        {
+        let first = self
+            .tape
+            .first()
+            .and_then(|(_, record)| Learned::read(record));
+        if first.is_some_and(|first| !still_remembered(first.at_ms, now)) {
             self.free_first();
         }
     }
 
     /// Forgets the generations up to this one: they are stored.
     pub fn drop_through(&mut self, generation: Generation) {
-        while self.queue.front().is_some_and(|at| at.0 <= generation) {
+        let stored = |known: Learned| known.generation <= generation;
+        while let Some((_, record)) = self.tape.first()
+            && Learned::read(record).is_some_and(stored)
+        {
             self.free_first();
         }
-        if self.queue.is_empty() {
-            *self = Self::default();
+        // What is stored now need not keep its room.
+        if self.index.capacity() > 64 + 4 * self.index.len() {
+            self.index
+                .shrink_to(2 * self.index.len(), |line| spread(line.hash));
         }
     }
 
     fn free_first(&mut self) {
-        if let Some((generation, at_ms, id)) = self.queue.pop_front()
-            // Remembered again since, it has another place in the queue.
-            && let Some(known) = self.known.get(&id)
-            && (known.generation, known.at_ms) == (generation, at_ms)
+        if let Some((place, record)) = self.tape.first()
+            && let Some(Learned { hash, .. }) = Learned::read(record)
+            // Remembered again since, it has another place.
+            && let Ok(line) = self
+                .index
+                .find_entry(spread(hash), |line| line.place == place)
         {
-            self.known.remove(&id);
+            line.remove();
         }
+        self.tape.free_first();
     }
 
-    /// Those learned that exist: id, when remembered, and what.
-    pub fn existing(&self, now: i64) -> impl Iterator<Item = (&str, i64, &V)> {
-        let learned = move |known: &Known<V>| {
-            known.generation != FETCHED && still_remembered(known.at_ms, now)
-        };
-        self.known
-            .iter()
-            .filter(move |(_, known)| learned(known))
-            .map(|(id, known)| (&**id, known.at_ms, &known.value))
-    }
-
-    pub fn len(&self) -> usize {
-        self.known.len()
+    /// Those learned that exist: id, when remembered, and value.
+    pub fn existing(&self, now: i64) -> impl Iterator<Item = (&[u8], i64, &[u8])> {
+        self.tape.iter().filter_map(move |(place, record)| {
+            let known = Learned::read(record)?;
+            let is_it = |line: &Line| line.place == place;
+            let latest = self.index.find(spread(known.hash), is_it).is_some();
+            (latest && still_remembered(known.at_ms, now)).then_some((
+                known.id,
+                known.at_ms,
+                known.value,
+            ))
+        })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.tape.is_empty()
+    }
+
+    /// Bytes this takes.
+    pub fn memory(&self) -> usize {
+        // A line and its control byte, at a load of 7/8.
+        self.tape.memory() + self.index.capacity() * 9 * 8 / 7
     }
 }

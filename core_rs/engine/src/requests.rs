@@ -17,7 +17,7 @@ impl Shop {
         let conversation = self
             .issued(&request.conversation_id)
             .ok_or_else(|| Refusal::of(Reason::ConversationNotFound, "conversation_id"))?;
-        let already_closed = !self.conversations.contains_key(&conversation);
+        let already_closed = !self.conversations.contains(conversation);
         if !already_closed {
             self.emit_close(conversation, CloseCause::Request, draft.now, draft);
         }

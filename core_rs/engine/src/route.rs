@@ -1,5 +1,7 @@
 //! The decision: who receives a buyer, step by step from the open conversation on.
 
+use prost::encoding::encode_varint;
+
 use crate::draft::{Draft, When};
 use crate::ids;
 use crate::inquiry::Asked;
@@ -27,6 +29,43 @@ pub fn response(decided: &record::Decided) -> api::RouteResponse {
     }
 }
 
+/// The same, encoded.
+pub fn reply(decided: &record::Decided) -> Vec<u8> {
+    let mut reply = Vec::with_capacity(96);
+    put_id(&mut reply, 1, b'c', decided.conversation);
+    put_id(&mut reply, 2, b'd', decided.decision);
+    put_number(&mut reply, 3, i64::from(decided.outcome));
+    put_text(&mut reply, 4, &decided.agent_id);
+    put_text(&mut reply, 5, &decided.group_id);
+    put_number(&mut reply, 6, i64::from(decided.reason));
+    let position = i64::from(decided.queue_position).min(i64::from(i32::MAX));
+    put_number(&mut reply, 7, position);
+    put_number(&mut reply, 8, decided.estimated_wait_ms);
+    reply
+}
+
+fn put_id(reply: &mut Vec<u8>, field: u8, letter: u8, number: u64) {
+    if number != 0 || letter == b'd' {
+        let id = ids::Id::new(letter, number);
+        put_text(reply, field, id.as_str());
+    }
+}
+
+fn put_text(reply: &mut Vec<u8>, field: u8, text: &str) {
+    if !text.is_empty() {
+        reply.push(field << 3 | 2);
+        encode_varint(text.len() as u64, reply);
+        reply.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn put_number(reply: &mut Vec<u8>, field: u8, number: i64) {
+    if number != 0 {
+        reply.push(field << 3);
+        encode_varint(number as u64, reply);
+    }
+}
+
 /// What step 2 makes of the buyer's open conversation.
 enum Open {
     None,
@@ -43,7 +82,7 @@ impl Shop {
         &mut self,
         request: &api::RouteRequest,
         draft: &mut Draft,
-    ) -> Result<api::RouteResponse, Refusal> {
+    ) -> Result<Vec<u8>, Refusal> {
         let dedicated = request.dedicated_agent_id.as_str();
         if !dedicated.is_empty() && self.member(dedicated).is_none() {
             return Err(Refusal::of(Refused::AgentNotFound, "dedicated_agent_id"));
@@ -64,9 +103,9 @@ impl Shop {
                 self.hand_over(decided, ask.buyer_id, When::Now, draft)
             }
         };
-        let response = response(&decided);
+        let reply = reply(&decided);
         self.emit(Fact::Decided(decided), draft);
-        Ok(response)
+        Ok(reply)
     }
 
     /// Step 2.
@@ -75,7 +114,7 @@ impl Shop {
         let Some(number) = known.and_then(|buyer| buyer.open) else {
             return Open::None;
         };
-        let open = &self.conversations[&number];
+        let open = &self.conversations[number];
         let goes_on = |decided: record::Decided| {
             Open::GoesOn(Box::new(record::Decided {
                 conversation: number,
@@ -178,6 +217,33 @@ impl Shop {
         record::Decided {
             previous_conversation: conversation,
             ..decided
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::{record, reply, response};
+
+    #[test]
+    fn a_reply_has_the_bytes_that_prost_would_write() {
+        let long = "é".repeat(64);
+        let mut decided = record::Decided::default();
+        for number in [0, 1, 9, 10, 127, 128, 4_294_967_295, u64::MAX] {
+            for text in ["", "a", &long] {
+                decided.conversation = number;
+                decided.decision = number;
+                decided.outcome = number as i32;
+                decided.reason = number as i32;
+                decided.queue_position = number as u32;
+                decided.estimated_wait_ms = number as i64;
+                decided.agent_id = text.to_owned();
+                assert_eq!(reply(&decided), response(&decided).encode_to_vec());
+                decided.group_id = text.to_owned();
+                assert_eq!(reply(&decided), response(&decided).encode_to_vec());
+            }
         }
     }
 }

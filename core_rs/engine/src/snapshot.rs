@@ -134,17 +134,17 @@ impl Shop {
             add(chunks::CONVERSATION, &conversation, id.as_bytes().to_vec());
         }
         let requests = self.requests.existing(now);
-        learned.extend(requests.map(|(id, at_ms, answered)| Learned {
-            key: chunks::key(chunks::REQUEST, id.as_bytes()),
+        learned.extend(requests.map(|(id, at_ms, value)| Learned {
+            key: chunks::key(chunks::REQUEST, id),
             at_ms,
-            value: [answered.digest.as_slice(), &answered.reply].concat(),
+            value: value.to_vec(),
         }));
         for (kind, events) in [
             (chunks::MESSAGE_EVENT, &self.message_events),
             (chunks::ORDER_EVENT, &self.order_events),
         ] {
-            learned.extend(events.existing(now).map(|(id, at_ms, ())| Learned {
-                key: chunks::key(kind, id.as_bytes()),
+            learned.extend(events.existing(now).map(|(id, at_ms, _)| Learned {
+                key: chunks::key(kind, id),
                 at_ms,
                 value: Vec::new(),
             }));
@@ -181,7 +181,7 @@ impl Shop {
                     request_id: id.to_owned(),
                     digest: answered.digest.to_vec(),
                     at_ms,
-                    reply: answered.reply,
+                    reply: answered.reply.to_vec(),
                 });
             }
             chunks::MESSAGE_EVENT => to.events.push(event(id)),
@@ -192,7 +192,7 @@ impl Shop {
     }
 
     fn conversation_states(&self) -> Vec<record::ConversationState> {
-        let state = |(&conversation, open): (&u64, &Conversation)| record::ConversationState {
+        let state = |(conversation, open): (u64, &Conversation)| record::ConversationState {
             conversation,
             buyer_id: open.buyer.to_string(),
             agent_id: open

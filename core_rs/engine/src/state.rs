@@ -14,9 +14,11 @@ use crate::inquiry::Kept;
 use crate::keeping::Keeping;
 use crate::lines::Lines;
 use crate::maps::Map;
+use crate::numbered::Numbered;
 use crate::proto::fenliu::v1 as api;
-use crate::remembered::{Answered, Generation, Remembered};
+use crate::remembered::{Generation, Remembered};
 use crate::selection::Pool;
+use crate::timeline::Timeline;
 use api::Outcome;
 
 pub struct Shop {
@@ -49,18 +51,19 @@ pub struct Shop {
     /// Those who are live, and those whose contact is in a generation.
     pub buyers: Map<Arc<str>, Buyer>,
     /// Open ones only.
-    pub conversations: Map<u64, Conversation>,
+    pub conversations: Numbered<Conversation>,
     /// The conversation that closed last: the next fact may move its buyer on.
     pub closed_last: Option<(u64, Conversation)>,
     /// The buyer whose contact was in this conversation.
-    pub contact_buyers: Map<u64, Arc<str>>,
+    pub contact_buyers: Numbered<Arc<str>>,
     /// By generation, about in the order the contacts run out: each buyer who left a contact to one,
     /// under the generation the buyer left it to last; others have gone on.
     pub contact_queue: VecDeque<(Generation, i64, Arc<str>)>,
 
-    pub requests: Remembered<Answered>,
-    pub message_events: Remembered<()>,
-    pub order_events: Remembered<()>,
+    /// Each with what was answered.
+    pub requests: Remembered,
+    pub message_events: Remembered,
+    pub order_events: Remembered,
     pub keeping: Keeping,
 
     pub pools: Vec<Pool>,
@@ -74,7 +77,7 @@ pub struct Shop {
     pub unsettled: Unsettled,
 
     /// (last activity when put here, conversation): see `due`.
-    pub idle: BinaryHeap<Reverse<(i64, u64)>>,
+    pub idle: Timeline,
     /// (opened at, conversation) of those that may time out unanswered; empty while that is off.
     pub unanswered: BinaryHeap<Reverse<(i64, u64)>>,
     /// (when, agent id) of the agents at volume.
@@ -176,9 +179,9 @@ impl Shop {
             online: 0,
             ready: BTreeSet::new(),
             buyers: Map::default(),
-            conversations: Map::default(),
+            conversations: Numbered::default(),
             closed_last: None,
-            contact_buyers: Map::default(),
+            contact_buyers: Numbered::default(),
             contact_queue: VecDeque::new(),
             requests: Remembered::default(),
             message_events: Remembered::default(),
@@ -192,7 +195,7 @@ impl Shop {
             pool_of_all: 0,
             lines: Lines::default(),
             unsettled: Unsettled::default(),
-            idle: BinaryHeap::new(),
+            idle: Timeline::default(),
             unanswered: BinaryHeap::new(),
             volume_resets: BTreeSet::new(),
             scheduled: None,
@@ -259,7 +262,7 @@ impl Shop {
     /// The buyer's open conversation, if it is the robot's.
     pub fn robot_conversation(&self, buyer_id: &str) -> Option<u64> {
         let number = self.buyers.get(buyer_id)?.open?;
-        let open = self.conversations.get(&number)?;
+        let open = self.conversations.get(number)?;
         open.agent.is_none().then_some(number)
     }
 

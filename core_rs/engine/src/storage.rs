@@ -332,16 +332,15 @@ impl Shop {
         const SHOP: usize = 4096;
         const AGENT: usize = 512;
         const BUYER: usize = 256;
-        const CONVERSATION: usize = 320;
-        const REQUEST: usize = 320;
-        const EVENT: usize = 160;
         SHOP + 4 * self.document_bytes
             + self.keeping.stored.memory()
             + AGENT * self.agents.len()
             + BUYER * self.buyers.len()
-            + CONVERSATION * self.conversations.len()
-            + REQUEST * self.requests.len()
-            + EVENT * (self.message_events.len() + self.order_events.len())
+            + self.conversations.memory()
+            + self.contact_buyers.memory()
+            + self.requests.memory()
+            + self.message_events.memory()
+            + self.order_events.memory()
     }
 }
 

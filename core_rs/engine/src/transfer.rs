@@ -50,7 +50,7 @@ impl Shop {
             .ok_or_else(|| Refusal::of(Refused::ConversationNotFound, "conversation_id"))?;
         let open = self
             .conversations
-            .get(&number)
+            .get(number)
             .ok_or_else(|| Refusal::of(Refused::ConversationClosed, "conversation_id"))?;
         let buyer = open.buyer.clone();
         let ask = Ask {

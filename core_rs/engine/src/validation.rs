@@ -418,7 +418,8 @@ fn text(value: &str, field: impl Display) -> Valid {
 
 fn short(value: &str, longest: usize, field: impl Display) -> Valid {
     no_longer(value, longest, &field)?;
-    if value.chars().any(char::is_control) {
+    let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !plain && value.chars().any(char::is_control) {
         return Err(Refusal::invalid(field, "no control characters"));
     }
     Ok(())

@@ -1,0 +1,250 @@
+//! A shop at its peak, for a profiler: batches of ROUTE from a million buyers of whom some are new,
+//! and batches of MESSAGE with the agents' replies. Bytes in, bytes out, encoded beforehand.
+//!
+//!     cargo run --release -p fenliu-engine --example peak [AGENTS [ROUNDS [BUYERS]]]
+
+use std::error::Error;
+use std::time::Duration;
+
+use fenliu_engine::Engine;
+use fenliu_engine::proto::fenliu::engine::v1 as record;
+use fenliu_engine::proto::fenliu::v1 as api;
+use prost::Message;
+use record::CommandKind;
+
+const BATCH: u64 = 512;
+const START_MS: i64 = 1_762_000_000_000;
+/// Between two batches: so long that conversations fall idle as fast as new ones begin.
+const STEP_MS: i64 = 2_000;
+/// Batches encoded at a time, outside of the measured time.
+const ROUND: usize = 100;
+
+struct Peak {
+    engine: Engine,
+    /// Buyers who have been here before the measurement begins.
+    known: u64,
+    now_ms: i64,
+    requests: u64,
+    buyers: u64,
+    events: u64,
+    /// Over everything the engine has said.
+    sum: u32,
+    routing: Duration,
+    reporting: Duration,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let agents = arguments.next().map_or(Ok(100), |text| text.parse())?;
+    let rounds = arguments.next().map_or(Ok(10), |text| text.parse())?;
+    let known = arguments
+        .next()
+        .map_or(Ok(1_000_000_u64), |text| text.parse())?;
+    let mut peak = Peak::open(agents, known)?;
+    let before = peak.engine.memory();
+    for _ in 0..known.div_ceil(BATCH * ROUND as u64) {
+        peak.round(100)?;
+    }
+    println!("first {} buyers: {peak}", peak.buyers);
+    let bytes = peak.engine.memory() - before;
+    println!(
+        "{} bytes a buyer, as the engine says",
+        bytes as u64 / peak.buyers
+    );
+    (peak.routing, peak.reporting) = (Duration::ZERO, Duration::ZERO);
+    let first = peak.requests;
+    for _ in 0..rounds {
+        peak.round(30)?;
+    }
+    let decisions = (peak.requests - first) as f64;
+    println!("then, 30 % new: {peak}");
+    println!(
+        "ROUTE alone: {:.0}/s",
+        decisions / peak.routing.as_secs_f64()
+    );
+    let both = peak.routing + peak.reporting;
+    println!(
+        "ROUTE with a MESSAGE each: {:.0}/s",
+        decisions / both.as_secs_f64()
+    );
+    Ok(())
+}
+
+impl std::fmt::Display for Peak {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            requests,
+            sum,
+            routing,
+            reporting,
+            ..
+        } = self;
+        write!(
+            f,
+            "{requests} requests, ROUTE {routing:?}, MESSAGE {reporting:?}, sum {sum:08x}"
+        )
+    }
+}
+
+impl Peak {
+    fn open(agents: usize, known: u64) -> Result<Self, Box<dyn Error>> {
+        let ids: Vec<String> = (0..agents).map(|n| format!("agent-{n:010}")).collect();
+        let shop = api::Shop {
+            shop_id: "flagship-shop-01".into(),
+            agents: (1..)
+                .zip(&ids)
+                .map(|(n, id)| api::Agent {
+                    agent_id: id.clone(),
+                    weight: Some(n % 9 + 1),
+                    ..Default::default()
+                })
+                .collect(),
+            groups: vec![api::Group {
+                group_id: "presales-group-1".into(),
+                agent_ids: ids.clone(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let mut engine = Engine::new(64)?;
+        let mut log = Vec::new();
+        let apply = api::ApplyShopRequest { shop: Some(shop) }.encode_to_vec();
+        engine.decide(
+            CommandKind::ApplyShop as i64,
+            &apply,
+            START_MS,
+            "",
+            &mut log,
+        )?;
+        for agent_id in ids {
+            let presence = api::SetPresenceRequest {
+                shop_id: "flagship-shop-01".into(),
+                agent_id,
+                status: api::PresenceStatus::Online.into(),
+                ..Default::default()
+            };
+            let presence = presence.encode_to_vec();
+            engine.decide(
+                CommandKind::SetPresence as i64,
+                &presence,
+                START_MS,
+                "",
+                &mut log,
+            )?;
+        }
+        Ok(Self {
+            engine,
+            known,
+            now_ms: START_MS,
+            requests: 0,
+            buyers: 0,
+            events: 0,
+            sum: 0,
+            routing: Duration::ZERO,
+            reporting: Duration::ZERO,
+        })
+    }
+
+    /// Some batches, of whose buyers `new` percent were never here before.
+    fn round(&mut self, new: u64) -> Result<(), Box<dyn Error>> {
+        let batches: Vec<Vec<u8>> = (0..ROUND).map(|_| self.inquiries(new)).collect();
+        let mut results = Vec::with_capacity(ROUND);
+        let start = self.now_ms;
+        for batch in &batches {
+            self.now_ms += STEP_MS;
+            let begun = cpu();
+            let answer =
+                self.engine
+                    .decide_batch(CommandKind::Route as i64, batch, self.now_ms, 0, 4096)?;
+            self.routing += cpu() - begun;
+            self.add_up(&answer.results, &answer.entries);
+            results.push(answer.results);
+            // The agents answer some batches later.
+            if results.len().is_multiple_of(10) {
+                let tenth: Vec<Vec<u8>> = results[results.len() - 10..]
+                    .iter()
+                    .map(|results| self.replies(results))
+                    .collect::<Result<_, _>>()?;
+                for events in tenth {
+                    let begun = cpu();
+                    let answer = self.engine.decide_batch(
+                        CommandKind::Message as i64,
+                        &events,
+                        self.now_ms,
+                        0,
+                        4096,
+                    )?;
+                    self.reporting += cpu() - begun;
+                    self.add_up(&answer.results, &answer.entries);
+                }
+            }
+        }
+        assert!(self.now_ms > start);
+        Ok(())
+    }
+
+    fn add_up(&mut self, results: &[u8], entries: &[fenliu_engine::PartitionEntries]) {
+        self.sum = crc32c::crc32c_append(self.sum, results);
+        for logged in entries {
+            self.sum = crc32c::crc32c_append(self.sum, &logged.entries);
+        }
+    }
+
+    fn inquiries(&mut self, new: u64) -> Vec<u8> {
+        let mut requests = Vec::new();
+        for _ in 0..BATCH {
+            self.requests += 1;
+            let n = self.requests;
+            let buyer = if n * 7 % 100 < new {
+                self.buyers += 1;
+                self.buyers
+            } else {
+                // Each once before any comes again, in no order that memory could know.
+                n * 611_953 % self.known + 1
+            };
+            requests.push(api::RouteRequest {
+                shop_id: "flagship-shop-01".into(),
+                buyer_id: format!("buyer-{buyer:010}"),
+                request_id: uuid(n, 0x4e7f),
+                ..Default::default()
+            });
+        }
+        api::RouteBatchRequest { requests }.encode_to_vec()
+    }
+
+    fn replies(&mut self, results: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
+        use api::route_result::Result::Response;
+        let results = api::RouteBatchResponse::decode(results)?.results;
+        let mut events = Vec::new();
+        for result in results {
+            let Some(Response(response)) = result.result else {
+                continue;
+            };
+            self.events += 1;
+            events.push(api::MessageEvent {
+                shop_id: "flagship-shop-01".into(),
+                conversation_id: response.conversation_id,
+                sender: api::Sender::Agent.into(),
+                event_id: uuid(self.events, 0x4b01),
+                ..Default::default()
+            });
+        }
+        Ok(api::ReportMessagesBatchRequest { events }.encode_to_vec())
+    }
+}
+
+/// Time this process has had a processor: what else the machine does counts little.
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let first = text
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
+    Duration::from_nanos(first.expect("/proc/self/schedstat, which Linux has"))
+}
+
+fn uuid(number: u64, kind: u16) -> String {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (high, low) = ((mixed >> 32) as u32, mixed as u32 as u16);
+    format!("{high:08x}-{low:04x}-{kind:04x}-8a9b-{number:012x}")
+}

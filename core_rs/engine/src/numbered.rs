@@ -1,0 +1,138 @@
+//! A map by numbers that are given out one after the other. Neighbours stand together, so that what
+//! comes and goes in about the order of its numbers is near at hand. Knows nothing of the values.
+
+use crate::maps::Map;
+
+const PAGE: u64 = 16;
+
+/// Values by number. Those of a page of numbers stand together, in memory while there is one of them.
+pub struct Numbered<V> {
+    pages: Map<u64, Box<Page<V>>>,
+    len: usize,
+}
+
+struct Page<V> {
+    slots: [Option<V>; PAGE as usize],
+    taken: u32,
+}
+
+impl<V> Default for Numbered<V> {
+    fn default() -> Self {
+        Self {
+            pages: Map::default(),
+            len: 0,
+        }
+    }
+}
+
+const fn slot(number: u64) -> usize {
+    (number % PAGE) as usize
+}
+
+impl<V> Numbered<V> {
+    pub fn get(&self, number: u64) -> Option<&V> {
+        self.pages.get(&(number / PAGE))?.slots[slot(number)].as_ref()
+    }
+
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut V> {
+        self.pages.get_mut(&(number / PAGE))?.slots[slot(number)].as_mut()
+    }
+
+    pub fn contains(&self, number: u64) -> bool {
+        self.get(number).is_some()
+    }
+
+    pub fn insert(&mut self, number: u64, value: V) {
+        let page = self.pages.entry(number / PAGE).or_insert_with(|| {
+            Box::new(Page {
+                slots: [const { None }; PAGE as usize],
+                taken: 0,
+            })
+        });
+        if page.slots[slot(number)].replace(value).is_none() {
+            page.taken += 1;
+            self.len += 1;
+        }
+    }
+
+    pub fn remove(&mut self, number: u64) -> Option<V> {
+        let page = self.pages.get_mut(&(number / PAGE))?;
+        let value = page.slots[slot(number)].take()?;
+        page.taken -= 1;
+        self.len -= 1;
+        if page.taken == 0 {
+            self.pages.remove(&(number / PAGE));
+            // What is not needed any more need not keep its room.
+            if self.pages.capacity() > 64 + 8 * self.pages.len() {
+                self.pages.shrink_to(2 * self.pages.len());
+            }
+        }
+        Some(value)
+    }
+
+    /// All, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
+        self.pages.iter().flat_map(|(page, values)| {
+            let slots = (0..PAGE).zip(&values.slots);
+            slots.filter_map(move |(slot, value)| Some((page * PAGE + slot, value.as_ref()?)))
+        })
+    }
+
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Bytes this takes, apart from what values point at.
+    pub fn memory(&self) -> usize {
+        let in_map = (size_of::<(u64, Box<Page<V>>)>() + 1) * self.pages.capacity() * 8 / 7;
+        in_map + size_of::<Page<V>>() * self.pages.len()
+    }
+}
+
+impl<V> std::ops::Index<u64> for Numbered<V> {
+    type Output = V;
+
+    fn index(&self, number: u64) -> &V {
+        self.get(number).expect("a number that is there")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Numbered;
+
+    #[test]
+    fn it_is_a_map() {
+        let mut numbered = Numbered::default();
+        let mut plain = BTreeMap::new();
+        let mut number = 7_u64;
+        for step in 0..20_000_u64 {
+            number = number * 1_103_515_245 % 2_147_483_647;
+            let key = u64::MAX - number % 300;
+            if number.is_multiple_of(3) {
+                assert_eq!(numbered.remove(key), plain.remove(&key));
+            } else {
+                numbered.insert(key, step);
+                plain.insert(key, step);
+            }
+            assert_eq!(numbered.len(), plain.len());
+            assert_eq!(numbered.get(key), plain.get(&key));
+            assert_eq!(numbered.contains(key), plain.contains_key(&key));
+            if let Some(value) = numbered.get_mut(key) {
+                *value += 1;
+                *plain.get_mut(&key).unwrap() += 1;
+                assert_eq!(numbered[key], plain[&key]);
+            }
+        }
+        let mut all: Vec<_> = numbered.iter().map(|(key, value)| (key, *value)).collect();
+        all.sort_unstable();
+        assert_eq!(all, plain.clone().into_iter().collect::<Vec<_>>());
+        for key in plain.into_keys() {
+            numbered.remove(key);
+        }
+        assert_eq!((numbered.len(), numbered.iter().count()), (0, 0));
+        assert!(numbered.memory() < 4_096);
+    }
+}
