@@ -11,6 +11,8 @@ use crate::state::Shop;
 pub struct Books {
     /// All shops in the order of their ids; whether they are deleted.
     pub ids: BTreeMap<Arc<str>, bool>,
+    /// How many of them each partition has.
+    members: Vec<usize>,
     /// (a time not after the shop's next due time, shop) of those in memory. Only the line under the
     /// shop's `scheduled` counts.
     pub schedule: BinaryHeap<Reverse<(i64, Arc<str>)>>,
@@ -30,12 +32,32 @@ impl Books {
     pub fn new(partitions: u32) -> Self {
         Self {
             ids: BTreeMap::new(),
+            members: vec![0; partitions as usize],
             schedule: BinaryHeap::new(),
             overdue: BTreeSet::new(),
             generations: vec![FETCHED + 1; partitions as usize],
             touched: BTreeSet::new(),
             uses: 0,
         }
+    }
+
+    /// There is this shop.
+    pub fn enter(&mut self, id: Arc<str>, deleted: bool, partition: u32) {
+        if self.ids.insert(id, deleted).is_none() {
+            self.members[partition as usize] += 1;
+        }
+    }
+
+    /// There is no such shop any more.
+    pub fn strike(&mut self, id: &str, partition: u32) {
+        if self.ids.remove(id).is_some() {
+            self.members[partition as usize] -= 1;
+        }
+    }
+
+    /// Whether a partition has no shops; said without looking for any.
+    pub fn is_empty(&self, partition: u32) -> bool {
+        self.members[partition as usize] == 0
     }
 
     /// A call uses the shop now.

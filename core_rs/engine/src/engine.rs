@@ -224,7 +224,7 @@ impl Engine {
         let id: Arc<str> = shop.document.shop_id.as_str().into();
         shop.scheduled = None;
         self.books.watch(&mut shop);
-        self.books.ids.insert(id.clone(), shop.deleted);
+        self.books.enter(id.clone(), shop.deleted, shop.partition);
         self.stored.take(&id);
         self.shops.insert(id, shop);
     }
@@ -365,7 +365,8 @@ impl Engine {
             shop.forget_fetched();
             self.books.watch(shop);
             if shop.deleted != was_deleted {
-                self.books.ids.insert(shop_id.into(), shop.deleted);
+                self.books
+                    .enter(shop_id.into(), shop.deleted, shop.partition);
             }
             return Ok(missing);
         }

@@ -49,7 +49,7 @@ impl Engine {
         let (partition, shops) = self.read_manifest(manifest)?;
         self.remove_partition(partition);
         for (id, stored) in shops {
-            self.books.ids.insert(id.clone(), stored.deleted);
+            self.books.enter(id.clone(), stored.deleted, partition);
             self.stored.put(id, stored);
         }
         Ok(partition)
@@ -237,13 +237,14 @@ impl Engine {
 
     /// Takes the shops of a partition out of this engine.
     pub fn remove_partition(&mut self, partition: u32) -> Partition {
-        let ids: Vec<Arc<str>> = self
-            .books
-            .ids
-            .keys()
-            .filter(|id| self.partition_of(id) == partition)
-            .cloned()
-            .collect();
+        let all = self.books.ids.keys();
+        let ids: Vec<Arc<str>> = if self.books.is_empty(partition) {
+            Vec::new()
+        } else {
+            all.filter(|id| self.partition_of(id) == partition)
+                .cloned()
+                .collect()
+        };
         let mut taken = Partition {
             loaded: Vec::new(),
             stored: Vec::new(),
@@ -251,7 +252,7 @@ impl Engine {
             generation: self.books.generations[partition as usize],
         };
         for id in ids {
-            self.books.ids.remove(&id);
+            self.books.strike(&id, partition);
             if let Some(id) = self.books.touched.take(&id) {
                 taken.touched.push(id);
             }
@@ -275,7 +276,7 @@ impl Engine {
             self.put(shop);
         }
         for (id, stored) in shops.stored {
-            self.books.ids.insert(id.clone(), stored.deleted);
+            self.books.enter(id.clone(), stored.deleted, partition);
             self.stored.put(id, stored);
         }
     }
