@@ -62,8 +62,11 @@ class ServerConfig:
 
     @property
     def state_bytes(self) -> int | None:
-        """What of `memory_limit` is for the state; None: there is no limit."""
-        return self.memory_limit - PROCESS_BYTES if self.memory_limit else None
+        """What of `memory_limit` is for the state; None: there is no limit.
+
+        As the engine counts it: the allocator, and making snapshots, take as much again.
+        """
+        return (self.memory_limit - PROCESS_BYTES) // 2 if self.memory_limit else None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", self.data or DEFAULT_DATA)

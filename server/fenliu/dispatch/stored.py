@@ -89,6 +89,7 @@ class StoredState:
         # whose caller has gone meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fenliu-snapshots")
         self._too_much = False
+        self._room = asyncio.Lock()  # held by who makes room; others wait for it
         self.unusable: set[tuple[int, int]] = set()
         """(partition, seq) of snapshots that were found damaged."""
 
@@ -134,7 +135,7 @@ class StoredState:
         """Gets the engine the chunks it named. Raises JournalUnavailable when that cannot be."""
         if self._put_bytes > SHRINK_BYTES:
             self._put_bytes = 0
-            await self._shrink()
+            await self._make_room()
         try:
             await self._chunks.fetch(ids)
         except CorruptSnapshot as error:
@@ -245,6 +246,15 @@ class StoredState:
             if self._too_much:  # the rest must be stored first
                 return
             await asyncio.sleep(0)
+
+    async def _make_room(self) -> None:
+        """Before more is loaded: where too much is loaded that is not stored yet, stores some first."""
+        async with self._room:
+            await self._shrink()
+            partition = self._tails.longest()
+            if self._too_much and partition is not None:
+                await self.snapshot(partition)
+                await self._shrink()
 
     async def _watch_memory(self) -> None:
         while True:
