@@ -59,13 +59,14 @@ def test_auto_falls_back_with_one_line_of_notice(extension):
     core = engine.load_core("auto")
     assert core.name == "python"
     assert core.notice is not None
-    assert "does not load" in core.notice
+    assert "is not built" in core.notice
+    assert len(core.notice) <= 80
     assert "\n" not in core.notice
 
 
 def test_rust_fails_loudly_when_it_does_not_load(extension):
     extension(None)
-    with pytest.raises(engine.CoreUnavailableError, match="does not load"):
+    with pytest.raises(engine.CoreUnavailableError, match="is not built"):
         engine.load_core("rust")
 
 

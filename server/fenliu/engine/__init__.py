@@ -155,7 +155,7 @@ def _load(module_name: str, notice: str | None = None) -> Core:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise CoreUnavailableError(
-            f"{module_name} does not load (it is not built; same answers, only slower)"
+            "the Rust core is not built (same answers, only slower)"
         ) from error
     except ImportError as error:
         raise CoreUnavailableError(f"{module_name} does not load ({error})") from error
