@@ -243,7 +243,7 @@ async def test_servers_and_workers_killed_during_a_day_leave_what_an_undisturbed
     serve = ("serve", "--listen", address, "--data", data, "--clock", "trace", "--core", core.CORE)
     shops = example_shops(4, agents=4, features=True)
     traffic = sale_day(
-        shops, seed=3, start_ms=START_MS, end_ms=START_MS + 18 * HOUR_MS, buyers=80, features=True
+        shops, seed=3, start_ms=START_MS, end_ms=START_MS + 18 * HOUR_MS, buyers=160, features=True
     )
     server = Serving(*serve)
     rng = random.Random(8)
@@ -264,7 +264,7 @@ async def test_servers_and_workers_killed_during_a_day_leave_what_an_undisturbed
                     await asyncio.to_thread(server.kill)
                     server = await asyncio.to_thread(Serving, *serve)
             await playing
-            assert kills > 3
+            assert kills >= 2
             reports = [
                 told(await client.get_reception_report(one, now_ms=START_MS + 18 * HOUR_MS))
                 for shop in shops
