@@ -7,16 +7,15 @@ the caller's own request.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from fenliu.dispatch import Dispatcher
 from fenliu.engine import CommandKind, QueryKind
 from fenliu.rpc.context import Context, actor, now_ms
-from fenliu.rpc.errors import Refusal, engine_refusal, invalid, malformed, refusal
+from fenliu.rpc.errors import Refusal, engine_refusal, invalid, refusal
 from fenliu.v1 import shop_pb2
 
 ATTEMPTS = 8
@@ -24,7 +23,6 @@ ATTEMPTS = 8
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1_000
 
-_M = TypeVar("_M", bound=Message)
 Edit = Callable[[shop_pb2.Shop], str]
 """Changes the document in place; gives the place of the part that the request brought ("": none)."""
 
@@ -75,14 +73,6 @@ class Documents:
             now_ms=now_ms(context),
         )
         return engine_refusal(answer.body) if answer.code else answer.body
-
-
-def decoded(message: type[_M], request: bytes) -> _M:
-    """The request; refuses bytes that are none."""
-    try:
-        return message.FromString(request)
-    except DecodeError:
-        raise malformed(str(message.DESCRIPTOR.full_name)) from None
 
 
 def page_size(wanted: Any) -> int:

@@ -8,12 +8,12 @@ import grpc
 
 from fenliu.insight.audit import AuditLog
 from fenliu.resources.documents import without_etag
+from fenliu.rpc.checks import decoded
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import Refusal, invalid, refusal
 from fenliu.rpc.shop_documents import (
     Documents,
     check_etag,
-    decoded,
     page_size,
     reason_of,
     shop_of,

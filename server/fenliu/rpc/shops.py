@@ -15,9 +15,10 @@ from google.protobuf.message import Message
 from fenliu.resources.documents import AGENT, GROUP, Kind, index_of, page, remove
 from fenliu.resources.lint import lint
 from fenliu.resources.masks import MaskError, update
+from fenliu.rpc.checks import decoded
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import invalid, refusal
-from fenliu.rpc.shop_documents import Documents, decoded, page_size
+from fenliu.rpc.shop_documents import Documents, page_size
 from fenliu.v1 import shop_pb2
 
 _M = TypeVar("_M", bound=Message)

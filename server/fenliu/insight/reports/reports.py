@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +24,7 @@ from fenliu.insight.reports import figures
 from fenliu.insight.reports.figures import Scope
 from fenliu.insight.reports.kpis import DAY_MS, HOUR_MS, KPIS, kpis_of
 from fenliu.insight.reports.schema import FILE, close_all, open_at_one_moment, open_for_reading
+from fenliu.insight.reports.windows import known_until
 from fenliu.journal import Reader, StorageError
 from fenliu.v1 import insight_pb2, types_pb2
 
@@ -47,7 +47,6 @@ _PARTS = {
     insight_pb2.REPORT_GRAIN_DAY: DAY_MS,
     insight_pb2.REPORT_GRAIN_WINDOW: 0,
 }
-_SHANGHAI = timezone(timedelta(hours=8))
 
 T = TypeVar("T")
 
@@ -84,10 +83,15 @@ class Reports:
         `now_ms`: the time it is; 0: that of the shop's last log entry. Raises ReportRefused,
         SubjectNeverThere, ReportsBehind, LogUnreadable.
         """
-        await self._come_up(partition_of(request.shop_id, self._reader.partitions))
+        await self.come_up(request.shop_id)
         return await self._off_the_loop(lambda: self._read(request, now_ms))
 
-    async def _come_up(self, partition: int) -> None:
+    async def come_up(self, shop_id: str) -> None:
+        """Waits until the tables have everything of a shop that was durable before the call.
+
+        Raises ReportsBehind, LogUnreadable.
+        """
+        partition = partition_of(shop_id, self._reader.partitions)
         heads = await self._off_the_loop(lambda: self._reader.heads([partition]))
         wanted = heads[partition].seq if partition in heads else 0
         deadline = asyncio.get_running_loop().time() + self._wait_s
@@ -142,22 +146,17 @@ def report(
     Raises ReportRefused, SubjectNeverThere, sqlite3.Error.
     """
     connection = connections[0]
-    shop = connection.execute(
-        "SELECT since_ms, whole, now_ms FROM shops WHERE shop_id = ?", (request.shop_id,)
-    ).fetchone()
-    if shop is None:
-        raise ReportRefused("shop_id", "nothing of this shop is kept")
-    since_ms, whole, last_ms = shop
-    as_of_ms = max(now_ms, last_ms)
+    window = request.window
+    as_of_ms = known_until(connection, request.shop_id, window.start_ms, window.end_ms, now_ms)
     scope = Scope(
         shop_id=request.shop_id,
         subject=_SUBJECTS[request.subject],
-        start_ms=request.window.start_ms,
-        end_ms=request.window.end_ms,
+        start_ms=window.start_ms,
+        end_ms=window.end_ms,
         part_ms=_PARTS[request.grain],
         as_of_ms=as_of_ms,
     )
-    _check_window(scope, since_ms, whole=bool(whole))
+    _check_parts(scope)
     wanted = set(request.subject_ids)
     _check_subjects(connection, scope, request.subject_ids)
     found = figures.figures(connections, scope)
@@ -181,18 +180,7 @@ def report(
     return response
 
 
-def _check_window(scope: Scope, since_ms: int, *, whole: bool) -> None:
-    """Refuses a window of which nothing can be said. That it ends after it begins is known."""
-    if scope.start_ms > scope.as_of_ms:
-        raise ReportRefused("window.start_ms", f"in the future: it is {_said(scope.as_of_ms)} now")
-    if whole and scope.end_ms <= since_ms:
-        raise ReportRefused(
-            "window.end_ms", f"before the shop came to be, which was at {_said(since_ms)}"
-        )
-    if not whole and scope.start_ms < since_ms:
-        raise ReportRefused(
-            "window.start_ms", f"before what is kept, which begins at {_said(since_ms)}"
-        )
+def _check_parts(scope: Scope) -> None:
     parts = scope.part_of(scope.end_ms - 1) - scope.part_of(scope.start_ms) + 1
     if parts > MAX_ROWS:
         raise ReportRefused("grain", f"{parts} rows, at most {MAX_ROWS}: ask for less at once")
@@ -208,8 +196,3 @@ def _check_subjects(
         ).fetchone()
         if known is None:
             raise SubjectNeverThere(f"subject_ids[{number}]", scope.subject, subject_id)
-
-
-def _said(at_ms: int) -> str:
-    at = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(_SHANGHAI)
-    return f"{at:%Y-%m-%d %H:%M:%S} ({at_ms}, Asia/Shanghai)"
