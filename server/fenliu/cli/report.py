@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from fenliu.cli import report_tables
 from fenliu.cli.command import command, option
-from fenliu.cli.language import Language, language, words
+from fenliu.cli.language import words
 from fenliu.cli.options import as_dict, json_option, print_json, target_option, with_client
 from fenliu.cli.report_plot import Day, draw
+from fenliu.cli.windows import answer_language, window_of, window_options
 from fenliu.client import FenliuClient
-from fenliu.v1 import insight_pb2, shop_pb2, types_pb2
+from fenliu.v1 import insight_pb2, shop_pb2
 
-SHANGHAI = timezone(timedelta(hours=8))
-_LANGUAGES: dict[Language, types_pb2.Language] = {
-    "zh": types_pb2.LANGUAGE_CHINESE,
-    "en": types_pb2.LANGUAGE_ENGLISH,
-}
 _SUBJECTS = ("agent", "group", "shop")
 _GRAINS = ("window", "day", "hour")
 _HOURS_DRAWN = timedelta(days=3)
@@ -51,29 +45,7 @@ _HOURS_DRAWN = timedelta(days=3)
     zh="整个窗口一行，或每天、每小时一行。",
     en="One row for the window, or one for each day or hour.",
 )
-@option(
-    "--day",
-    metavar="YYYY-MM-DD",
-    show_default=False,
-    zh="哪一天；默认今天。",
-    en="Which day; today if not given.",
-)
-@option(
-    "--from",
-    "start",
-    metavar="TIME",
-    show_default=False,
-    zh="窗口的开始：日期，日期和时间（2025-11-11T20:00），或 Unix 毫秒。",
-    en="The window's beginning: a date, a date and time (2025-11-11T20:00), or Unix ms.",
-)
-@option(
-    "--to",
-    "end",
-    metavar="TIME",
-    show_default=False,
-    zh="窗口的结束，不含在内。",
-    en="The window's end, not included.",
-)
+@window_options
 @option(
     "--only",
     multiple=True,
@@ -115,14 +87,14 @@ def report(
     """Asks for the report and prints it."""
     if as_csv and as_json:
         raise click.UsageError(words("--csv 和 --json 只能选一个", "choose --csv or --json"))
-    window = _window(day, start, end)
+    window = window_of(day, start, end)
     request = insight_pb2.GetReceptionReportRequest(
         shop_id=shop,
         window=window,
         subject=f"REPORT_SUBJECT_{by.upper()}",
         grain=f"REPORT_GRAIN_{grain.upper()}",
         subject_ids=only,
-        language=_LANGUAGES[language()],
+        language=answer_language(),
     )
 
     async def ask(
@@ -173,51 +145,3 @@ def _names(document: shop_pb2.Shop, by: str) -> dict[str, str]:
     if by == "agent":
         return {one.agent_id: one.display_name or one.agent_id for one in document.agents}
     return {one.group_id: one.display_name or one.group_id for one in document.groups}
-
-
-def _window(day: str | None, start: str | None, end: str | None) -> insight_pb2.Window:
-    if (start is None) != (end is None):
-        raise click.UsageError(words("--from 和 --to 要一起给", "--from and --to go together"))
-    if start is not None and end is not None:
-        if day is not None:
-            raise click.UsageError(
-                words("--day 和 --from 只能选一个", "choose --day or --from and --to")
-            )
-        window = insight_pb2.Window(start_ms=_moment(start), end_ms=_moment(end))
-        if window.end_ms < window.start_ms:
-            raise click.UsageError(words("窗口的结束早于开始", "the window ends before it begins"))
-        if window.end_ms == window.start_ms:
-            raise click.UsageError(
-                words(
-                    "窗口是空的：结束的那一刻不含在内",
-                    "the window is empty: its end is not included",
-                )
-            )
-        return window
-    if day is None:
-        day = f"{datetime.fromtimestamp(time.time(), SHANGHAI):%Y-%m-%d}"
-    elif not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
-        raise _no_time(day)
-    begins_ms = _moment(day)
-    return insight_pb2.Window(start_ms=begins_ms, end_ms=begins_ms + 86_400_000)
-
-
-def _moment(text: str) -> int:
-    """A time as Unix milliseconds; without a zone it is that of Asia/Shanghai."""
-    if re.fullmatch(r"\d{9,15}", text, re.ASCII):
-        return int(text)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise _no_time(text) from None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=SHANGHAI)
-    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
-
-
-def _no_time(text: str) -> click.UsageError:
-    return click.UsageError(
-        words(
-            f"{text!r} 不是日期或时间：写作 2025-11-11 或 2025-11-11T20:00",
-            f"{text!r} is no date or time: write 2025-11-11 or 2025-11-11T20:00",
-        )
-    )

@@ -1,7 +1,4 @@
-"""A report as a picture: arrivals and load over time, and each agent's share against the weight.
-
-Needs matplotlib, which only those who draw install. Chinese where the machine has a font for it.
-"""
+"""A report as a picture: arrivals and load over time, and each agent's share against the weight."""
 
 from __future__ import annotations
 
@@ -10,9 +7,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from fenliu.cli.language import Words, words
+from fenliu.cli.language import Words
+from fenliu.cli.pictures import agent_names, drawn, picture
 from fenliu.traffic.shares import DEFAULT_WEIGHT
 from fenliu.v1 import insight_pb2, shop_pb2
 
@@ -20,17 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHANGHAI = timezone(timedelta(hours=8))
-_CHINESE_FONTS = (
-    "Noto Sans CJK SC",
-    "Source Han Sans SC",
-    "Source Han Sans CN",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "PingFang SC",
-    "Heiti SC",
-    "Microsoft YaHei",
-    "SimHei",
-)
 _HOUR_MS = 3_600_000
 
 
@@ -47,30 +32,10 @@ class Day:
 
 def draw(path: Path, day: Day, shop: shop_pb2.Shop) -> None:
     """Writes the PNG. Raises ClickException without matplotlib, OSError."""
-    try:
-        from matplotlib import font_manager, rc_context  # noqa: PLC0415 - optional
-        from matplotlib.figure import Figure  # noqa: PLC0415 - optional
-    except ImportError:
-        raise click.ClickException(
-            words(
-                "画图需要 matplotlib：pip install 'fenliu[plot]'",
-                "drawing needs matplotlib: pip install 'fenliu[plot]'",
-            )
-        ) from None
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    font = next((name for name in _CHINESE_FONTS if name in known), None)
-    families = [font, "DejaVu Sans"] if font else ["DejaVu Sans"]
-    with rc_context({"font.sans-serif": families, "font.family": "sans-serif"}):
-        figure = Figure(figsize=(10, 9), layout="constrained")
+    with picture(path, height=9) as (figure, chinese):
         arrivals, load, shares = figure.subplots(3)
-        _over_time(arrivals, load, day, chinese=font is not None)
-        _shares(shares, day, shop, chinese=font is not None)
-        figure.savefig(path, format="png", dpi=120)
-
-
-def _drawn(text: Words, *, chinese: bool) -> str:
-    """In the language of now, if it can be drawn."""
-    return str(text) if chinese else text.en
+        _over_time(arrivals, load, day, chinese=chinese)
+        _shares(shares, day, shop, chinese=chinese)
 
 
 def _over_time(arrivals: Axes, load: Axes, day: Day, *, chinese: bool) -> None:
@@ -82,23 +47,23 @@ def _over_time(arrivals: Axes, load: Axes, day: Day, *, chinese: bool) -> None:
     ]
     places = range(len(rows))
     arrivals.bar(places, [_value(day.over_time, row, "consulted") for row in rows])
-    arrivals.set_title(_drawn(Words("咨询人数", "Buyers who asked"), chinese=chinese))
+    arrivals.set_title(drawn(Words("咨询人数", "Buyers who asked"), chinese=chinese))
     load.plot(
         places,
         [
             _value(day.over_time, row, "online_time") / (row.window.end_ms - row.window.start_ms)
             for row in rows
         ],
-        label=_drawn(Words("在线客服数", "agents online"), chinese=chinese),
+        label=drawn(Words("在线客服数", "agents online"), chinese=chinese),
     )
     load.plot(
         places,
         [_per_hour(day.over_time, row) for row in rows],
-        label=_drawn(
+        label=drawn(
             Words("每位在线客服每小时接待", "received per agent and hour online"), chinese=chinese
         ),
     )
-    load.set_title(_drawn(Words("负荷", "Load"), chinese=chinese))
+    load.set_title(drawn(Words("负荷", "Load"), chinese=chinese))
     load.legend()
     step = max(1, len(rows) // 24)
     for axes in (arrivals, load):
@@ -116,20 +81,15 @@ def _shares(axes: Axes, day: Day, shop: shop_pb2.Shop, *, chinese: bool) -> None
     agents = sorted(set(weights) | {one for one, count in received.items() if count})
     places = range(len(agents))
     for offset, label, counts in (
-        (-0.2, _drawn(Words("接待份额", "share received"), chinese=chinese), received),
-        (0.2, _drawn(Words("权重份额", "share of weights"), chinese=chinese), weights),
+        (-0.2, drawn(Words("接待份额", "share received"), chinese=chinese), received),
+        (0.2, drawn(Words("权重份额", "share of weights"), chinese=chinese), weights),
     ):
         whole = sum(counts.get(agent, 0) for agent in agents) or 1
         heights = [100 * counts.get(agent, 0) / whole for agent in agents]
         axes.bar([place + offset for place in places], heights, width=0.4, label=label)
-    names = {agent.agent_id: agent.display_name for agent in shop.agents}
-    shown = [names.get(agent) or agent for agent in agents]
-    plain = [
-        name if chinese or name.isascii() else agent
-        for name, agent in zip(shown, agents, strict=True)
-    ]
-    axes.set_xticks(list(places), plain, rotation=45 if len(agents) > 8 else 0)
-    axes.set_title(_drawn(Words("份额与权重（%）", "Shares and weights (%)"), chinese=chinese))
+    names = agent_names(agents, shop, chinese=chinese)
+    axes.set_xticks(list(places), names, rotation=45 if len(agents) > 8 else 0)
+    axes.set_title(drawn(Words("份额与权重（%）", "Shares and weights (%)"), chinese=chinese))
     axes.legend()
 
 
