@@ -1,6 +1,7 @@
 """All tests (`make test`): the fast ones, the slow ones, and the Rust crate's own.
 
-With cargo at hand a skipped Rust core is a failure; without it the Python core is tested alone.
+Files of tests run side by side, one more than there are processors, since many only wait for a process, a lease
+or a disk; those marked `alone` come after them, one by one. With cargo at hand a skipped Rust core is a failure; without it the Python core is tested alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 PYTHON = PROJECT / ".venv" / "bin" / "python"
+SIDE_BY_SIDE = ("--numprocesses", str((os.cpu_count() or 1) + 1), "--dist", "loadfile")
 
 
 def main() -> None:
@@ -26,16 +28,20 @@ def main() -> None:
         environment["FENLIU_REQUIRE_RUST"] = "1"
     else:
         print("cargo not found: the Python core is tested alone", flush=True)
-    pytest(environment, "-m", "not slow")
+    pytest(environment, "not slow and not alone", *SIDE_BY_SIDE)
+    pytest(environment, "not slow and alone")
     if fast_only:
         return
     if cargo:
         run(["cargo", "test", "--quiet", "-p", "fenliu-engine"], environment, PROJECT / "core_rs")
-    pytest(environment, "-m", "slow")
+    pytest(environment, "slow and not alone", *SIDE_BY_SIDE)
+    pytest(environment, "slow and alone")
 
 
-def pytest(environment: dict[str, str], *arguments: str) -> None:
-    run([str(PYTHON), "-m", "pytest", "-q", *arguments], environment, PROJECT)
+def pytest(environment: dict[str, str], marked: str, *options: str) -> None:
+    # Nothing is measured here, and what is measured side by side would mean nothing.
+    command = [str(PYTHON), "-m", "pytest", "-q", "-p", "no:benchmark", "-m", marked, *options]
+    run(command, environment, PROJECT)
 
 
 def run(command: list[str], environment: dict[str, str], folder: Path) -> None:

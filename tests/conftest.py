@@ -10,6 +10,7 @@ import pytest
 from model.cores import all_cores
 
 os.environ["FENLIU_LANG"] = "en"  # Whatever the machine speaks; tests of Chinese say so.
+os.environ.pop("COLUMNS", None)  # Whatever runs the tests sets; tests of a width say so.
 CORES = {module.CORE: module for module in all_cores()}
 """Found once. FENLIU_REQUIRE_RUST=1, which `make test` sets when cargo is there, raises without Rust."""
 

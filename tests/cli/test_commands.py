@@ -163,6 +163,7 @@ def test_no_server_is_one_line_and_exit_1():
     assert result.stderr == ("Error: no server answers at 127.0.0.1:1; `fenliu serve` starts one\n")
 
 
+@pytest.mark.alone
 def test_a_server_that_is_just_starting_is_waited_for(tmp_path: Path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -231,6 +231,7 @@ async def test_an_inquiry_to_be_tried_later_is_tried_later_by_itself(middle: Mid
     assert [answer.decision_id for answer in answers] == ["d1", "d2", "d3"]
 
 
+@pytest.mark.alone
 async def test_a_connection_on_which_nothing_comes_back_is_given_up(middle: Middle):
     middle.swallowed = 1
     async with Router(middle.address, timeout_s=LONG_S, stall_s=0.2) as router:
@@ -299,6 +300,7 @@ async def test_a_cancelled_caller_is_dropped_from_the_queue(middle: Middle):
     assert middle.asked == ["first", "next"]
 
 
+@pytest.mark.alone
 async def test_at_twice_the_capacity_what_is_sent_is_answered_in_time(middle: Middle):
     """The rest waits in the client and is dropped there: the server works for nobody in vain."""
     middle.work_s = 0.002
@@ -326,6 +328,7 @@ async def test_at_twice_the_capacity_what_is_sent_is_answered_in_time(middle: Mi
     assert answered >= 0.9 * len(middle.asked)
 
 
+@pytest.mark.alone
 async def test_a_slow_server_gets_less_at_a_time_and_a_quick_one_more_again(middle: Middle):
     middle.work_s = 0.002
     async with Router(middle.address, timeout_s=LONG_S) as router:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 from typing import Any, ClassVar
 
@@ -148,20 +149,12 @@ class Walk(RuleBasedStateMachine):
 
     @rule(rng=rngs)
     def handed_on_and_on(self, rng: Any) -> None:
-        """One conversation goes from agent to agent until nobody may hand it on any more."""
-        shop = self.pair.model.shops[commands.SHOPS[0]]
-        agents = [a.agent_id for a in shop.document.agents]
-        if not shop.conversations or not agents:
-            return
-        number = rng.choice(shop.conversations)["conversation"]
-        for _ in range(24):
-            message = dispatch_pb2.TransferRequest(
-                shop_id=commands.SHOPS[0], conversation_id=f"c{number}", agent_id=rng.choice(agents)
-            )
-            if self.do("transfer", message).code == 0:
-                number = shop.conversations_issued
+        def transfer(message: dispatch_pb2.TransferRequest) -> Result:
             if rng.randrange(12) == 0:
                 self.now += rng.choice(commands.JUMPS[:14])
+            return self.do("transfer", message)
+
+        hand_on_and_on(self.pair, rng, transfer)
 
     @rule(rng=rngs)
     def cancels(self, rng: Any) -> None:
@@ -272,6 +265,23 @@ class StoredWalk(Walk):
         self.pair.storage.shrink()
 
 
+def hand_on_and_on(
+    pair: Lockstep, rng: Random, transfer: Callable[[dispatch_pb2.TransferRequest], Result]
+) -> None:
+    """One conversation goes from agent to agent until nobody may hand it on any more."""
+    shop = pair.model.shops[commands.SHOPS[0]]
+    agents = [a.agent_id for a in shop.document.agents]
+    if not shop.conversations or not agents:
+        return
+    number = rng.choice(shop.conversations)["conversation"]
+    for _ in range(24):
+        message = dispatch_pb2.TransferRequest(
+            shop_id=commands.SHOPS[0], conversation_id=f"c{number}", agent_id=rng.choice(agents)
+        )
+        if transfer(message).code == 0:
+            number = shop.conversations_issued
+
+
 def store_something(pair: Lockstep, rng: Random) -> None:
     """One of the things that happen to stored state, to a partition or to all."""
     storage = pair.storage
@@ -355,5 +365,6 @@ def long_walk(seed: int, commands_: int, *, stored: bool = False) -> Lockstep:
             pair.tick(now)
         elif stored and turn < 20:
             store_something(pair, rng)
+    hand_on_and_on(pair, rng, lambda message: pair.do("transfer", message, now, ""))
     pair.check()
     return pair
