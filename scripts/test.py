@@ -1,7 +1,8 @@
 """All tests (`make test`): the fast ones, the slow ones, and the Rust crate's own.
 
 Files of tests run side by side, one more than there are processors, since many only wait for a process, a lease
-or a disk; those marked `alone` come after them, one by one. With cargo at hand a skipped Rust core is a failure; without it the Python core is tested alone.
+or a disk; those marked `alone` come after them, one by one. With cargo at hand a skipped Rust core is a
+failure; without it the Python core is tested alone.
 """
 
 from __future__ import annotations
