@@ -16,6 +16,7 @@ from fenliu.engine import partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.errors import DecisionNotKept, DecisionNotMade
+from fenliu.insight.places import names
 from fenliu.insight.watch import entries
 from fenliu.journal import CorruptSnapshot, Reader, Record
 
@@ -115,9 +116,7 @@ class DecisionIndex:
 
 
 def _entries_of(record: Record, shop_id: str) -> Iterator[engine_pb2.Entry]:
-    # As it stands in every command of the shop, behind its length.
-    named = engine_pb2.Tick(shop_id=shop_id).SerializeToString()[1:]
-    if named not in record.entries:
+    if not names(record, shop_id):
         return
     for looked_through, entry in enumerate(entries(record), 1):
         if looked_through % ENTRIES_AT_ONCE == 0:

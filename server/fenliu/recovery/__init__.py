@@ -7,6 +7,7 @@ from fenliu.recovery.records import apply_record, chunk_ids, records, supply
 from fenliu.recovery.recover import (
     Recovered,
     combined,
+    head_of,
     manifest_before,
     recover,
     shop_document,
@@ -27,6 +28,7 @@ __all__ = [
     "apply_record",
     "chunk_ids",
     "combined",
+    "head_of",
     "load_oldest",
     "manifest_before",
     "records",

@@ -118,13 +118,22 @@ def shop_document(journal: Reader, core: Core, shop_id: str, seq: int) -> shop_p
 
     Not for the event loop. Raises as `recover`.
     """
-    manifest, chunks = manifest_before(journal, core, shop_id, seq)
+    head = head_of(journal, *manifest_before(journal, core, shop_id, seq))
+    return head.shop if head is not None and not head.deleted else None
+
+
+def head_of(
+    journal: Reader, manifest: bytes, chunks: Mapping[bytes, bytes]
+) -> engine_pb2.ShopSnapshot | None:
+    """The head of the one shop of such a manifest (docs/engine.md section 13); None: there is none.
+
+    Raises CorruptSnapshot, StorageError.
+    """
     shops = engine_pb2.Manifest.FromString(manifest).shops
-    if not shops or shops[0].deleted:
+    if not shops:
         return None
-    stored = journal.chunks(None, [one for one in shops[0].head if one not in chunks]) | chunks
-    head = b"".join(stored[one] for one in shops[0].head)
-    return engine_pb2.ShopSnapshot.FromString(head).shop
+    stored = {**journal.chunks(None, [one for one in shops[0].head if one not in chunks]), **chunks}
+    return engine_pb2.ShopSnapshot.FromString(b"".join(stored[one] for one in shops[0].head))
 
 
 def whole_snapshot(journal: Reader, engine: Engine, shop_id: str) -> bytes:
