@@ -23,9 +23,10 @@ MAY_IMPORT = {
     "rpc": {"dispatch", "insight", "resources", "engine", "v1", "config", "fenliu"},
     "client": {"v1"},
     "traffic": {"client", "v1"},
+    "load": {"client", "v1"},
     "app": {"rpc", "dispatch", "insight", "journal", "engine", "config", "fenliu"},
     "offline": {"dispatch", "recovery", "journal", "engine", "v1", "config", "fenliu"},
-    "cli": {"app", "offline", "traffic", "client", "resources", "v1", "config", "fenliu"},
+    "cli": {"app", "offline", "traffic", "load", "client", "resources", "v1", "config", "fenliu"},
     "__main__": {"cli"},
 }
 
