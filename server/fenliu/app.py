@@ -13,6 +13,8 @@ from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
+from fenliu.insight.reports.decisions import Decisions
+from fenliu.insight.reports.reading import TableReader
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.reports.supervisor import Supervisor
 from fenliu.insight.watch import AssignmentWatch
@@ -41,7 +43,7 @@ class App:
         self._watch: AssignmentWatch | None = None
         self._audit: AuditLog | None = None
         self._explainer: Explainer | None = None
-        self._reports: Reports | None = None
+        self._tables: TableReader | None = None
         self._supervisor: Supervisor | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
@@ -69,7 +71,9 @@ class App:
         self._audit = AuditLog(journal, self.core)
         self._explainer = Explainer(journal, self.core)
         self._supervisor = Supervisor(config.data_dir)
-        self._reports = Reports(config.data_dir, journal, journal.data_id, self._supervisor.hurry)
+        self._tables = tables = TableReader(
+            config.data_dir, journal, journal.data_id, self._supervisor.hurry
+        )
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -84,7 +88,8 @@ class App:
             self._watch,
             self._audit,
             self._explainer,
-            self._reports,
+            Reports(tables),
+            Decisions(tables),
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
@@ -111,8 +116,8 @@ class App:
             await asyncio.to_thread(self._explainer.close)
         if self._supervisor is not None:
             await self._supervisor.close()
-        if self._reports is not None:
-            await asyncio.to_thread(self._reports.close)
+        if self._tables is not None:
+            await asyncio.to_thread(self._tables.close)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import re
 import shlex
@@ -117,7 +119,7 @@ def test_the_page_shows_what_is_printed(target: str):
     blocks = re.findall(
         r"^```console\n\$ (fenliu explain [^\n]*)\n(.*?)^```$", PAGE.read_text(), re.M | re.S
     )
-    assert len(blocks) == 2
+    assert len(blocks) == 4
     for command, shown in blocks:
         words = shlex.split(command)[1:]
         printed = said(run(*words, "--target", target, COLUMNS="80"))
@@ -180,3 +182,71 @@ def test_what_cannot_be_explained_is_one_line(target: str):
         assert result.stderr == f"Error: {message}\n"
     result = run("explain", "d1", "--shop", "no", "--target", target)
     assert result.stderr == "Error: shop_id: unknown shop (SHOP_NOT_FOUND)\n"
+
+
+EVENING_OF = ("--from", "2025-11-11T20:00", "--to", "2025-11-11T21:00")
+
+
+def many(target: str, *more: str, lang: str = "en", code: int = 0) -> str:
+    result = run(
+        "explain", "--shop", "demo", "--target", target, "--lang", lang, *more, COLUMNS="80"
+    )
+    said(result, code)
+    return result.stderr if code else result.stdout
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_many_are_counted_listed_and_sampled(target: str, lang: str):
+    everything = many(target, *EVENING_OF, lang=lang)
+    sample = many(target, *EVENING_OF, "--sample", "2", "--seed", "3", lang=lang)
+    for text in (everything, sample):
+        assert max(map(cell_len, text.splitlines())) <= 80
+        assert bool(re.search(r"[个的]", text)) == (lang == "zh")
+    assert all(f" d{number} " in everything for number in range(1, 7))
+    drawn = re.findall(r"^(d\d)  2025-11-11 20:", sample, re.M)
+    assert len(drawn) == 2
+    for decision in drawn:
+        sentence = json.loads(explained(target, decision, "--json", lang=lang))["text"]
+        assert sentence.replace(" ", "") in sample.replace("\n", "").replace(" ", "")
+
+
+def test_many_can_be_filtered(target: str):
+    answer = json.loads(many(target, *EVENING_OF, "--json", "--agent", "b", "--reason", "weighted"))
+    assert {one["agent_id"] for one in answer["listed"]} == {"b"}
+    assert answer["decisions"] == str(len(answer["listed"])) == answer["counts"][0]["decisions"]
+    one = json.loads(many(target, *EVENING_OF, "--json", "--buyer", "buyer-4", "--sample", "5"))
+    assert [each["decision_id"] for each in one["listed"]] == ["d4"]
+    assert "it was the turn of" in one["listed"][0]["text"]
+    assert "0 decisions." in many(target, *EVENING_OF, "--outcome", "pooled")
+    assert "The first 2:" in many(target, *EVENING_OF, "--limit", "2")
+    assert "The first" not in many(target, *EVENING_OF, "--limit", "0")
+
+
+@pytest.mark.parametrize(
+    ("lang", "head"), [("zh", "时间,决定,买家,结果"), ("en", "time,decision,")]
+)
+def test_many_as_csv(target: str, lang: str, head: str):
+    text = many(target, *EVENING_OF, "--csv", lang=lang)
+    assert text.startswith("\ufeff" + head)
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert len(rows) == 7 and {len(row) for row in rows} == {8}
+    assert rows[1][:3] == ["2025-11-11 20:00:20", "d1", "buyer-1"]
+    explained_too = many(target, *EVENING_OF, "--csv", "--sample", "3", lang=lang)
+    rows = list(csv.reader(io.StringIO(explained_too.removeprefix("\ufeff"), newline="")))
+    assert {len(row) for row in rows} == {9} and all(row[-1] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("d1", "--agent", "a"), 2, "there is nothing to filter"),
+        (("--why-not", "a"), 2, "--why-not goes with a decision's id"),
+        ((*EVENING_OF, "--csv", "--json"), 2, "choose --csv or --json"),
+        (("--from", "2025-11-11"), 2, "--from and --to go together"),
+        ((*EVENING_OF, "--agent", "x"), 1, "this shop never had the agent 'x'"),
+        (("--day", "2025-11-12"), 1, "in the future"),
+        ((*EVENING_OF, "--reason", "x"), 2, "'x' is not one of"),
+    ],
+)
+def test_many_asked_wrongly(target: str, arguments: tuple[str, ...], code: int, text: str):
+    assert text in " ".join(many(target, *arguments, code=code).split())

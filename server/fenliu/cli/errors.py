@@ -38,6 +38,7 @@ REASONS = {
     "RESUME_TOKEN_TOO_OLD": "续接令牌太旧",
     "SLOW_READER": "读得太慢，连接已断开",
     "REPORTS_BEHIND": "报表还在读取日志，请稍后再试",
+    "TOOK_TOO_LONG": "用时太长，请缩小范围",
     "OVERLOADED": "服务器过载，请稍后再试",
     "JOURNAL_UNAVAILABLE": "存储暂时不可用，请稍后再试",
     "DRAINING": "服务器正在停止",

@@ -32,6 +32,13 @@ target_option = option(
 json_option = option(
     "--json", "as_json", is_flag=True, zh="改为输出 JSON。", en="Print JSON instead."
 )
+csv_option = option(
+    "--csv",
+    "as_csv",
+    is_flag=True,
+    zh="改为输出 CSV，Excel 可直接打开。",
+    en="Print CSV for Excel.",
+)
 actor_option = option(
     "--actor",
     default="",
@@ -74,6 +81,12 @@ def with_client(
                 )
             ) from None
         raise
+
+
+def check_formats(*, as_csv: bool, as_json: bool) -> None:
+    """Raises UsageError for both."""
+    if as_csv and as_json:
+        raise click.UsageError(words("--csv 和 --json 只能选一个", "choose --csv or --json"))
 
 
 def print_json(value: object) -> None:

@@ -10,7 +10,15 @@ import click
 from fenliu.cli import report_tables
 from fenliu.cli.command import command, option
 from fenliu.cli.language import words
-from fenliu.cli.options import as_dict, json_option, print_json, target_option, with_client
+from fenliu.cli.options import (
+    as_dict,
+    check_formats,
+    csv_option,
+    json_option,
+    print_json,
+    target_option,
+    with_client,
+)
 from fenliu.cli.report_plot import Day, draw
 from fenliu.cli.windows import answer_language, window_of, window_options
 from fenliu.client import FenliuClient
@@ -54,13 +62,7 @@ _HOURS_DRAWN = timedelta(days=3)
     zh="只要这位客服或这个组；可重复。",
     en="Only this agent or group; may be repeated.",
 )
-@option(
-    "--csv",
-    "as_csv",
-    is_flag=True,
-    zh="改为输出 CSV，Excel 可直接打开。",
-    en="Print CSV for Excel.",
-)
+@csv_option
 @option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -85,8 +87,7 @@ def report(
     as_json: bool,
 ) -> None:
     """Asks for the report and prints it."""
-    if as_csv and as_json:
-        raise click.UsageError(words("--csv 和 --json 只能选一个", "choose --csv or --json"))
+    check_formats(as_csv=as_csv, as_json=as_json)
     window = window_of(day, start, end)
     request = insight_pb2.GetReceptionReportRequest(
         shop_id=shop,

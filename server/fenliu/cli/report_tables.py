@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from rich.console import Console
@@ -13,9 +13,9 @@ from rich.markup import escape
 
 from fenliu.cli.language import Words, words
 from fenliu.cli.tables import print_prose, slim_table
+from fenliu.cli.windows import SHANGHAI, heading, minute
 from fenliu.v1 import insight_pb2, shop_pb2
 
-_SHANGHAI = timezone(timedelta(hours=8))
 _UNDEFINED, _LATER = "–", "…"
 # Tables of few columns each, one below the other; what is in none of them comes last.
 _SECTIONS = (
@@ -50,9 +50,7 @@ def show(
     request: insight_pb2.GetReceptionReportRequest,
 ) -> None:
     """On standard output, one table for each kind of KPI."""
-    title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
-    window = request.window
-    print_prose(f"{title}  {_minute(window.start_ms)} – {_minute(window.end_ms)}", style="bold")
+    print_prose(heading(shop, request.window), style="bold")
     if not response.rows:
         print_prose(words("这段时间店铺里没有人。", "Nobody was in the shop in this time."))
         return
@@ -71,7 +69,7 @@ def show(
         }
     )
     if later:
-        last = _minute(later[-1])
+        last = minute(later[-1])
         print_prose(
             words(
                 f"「…」现在还不能知道，{last} 起全部可知。",
@@ -99,7 +97,7 @@ def _show_section(
     for row in response.rows:
         cells = [_cell(response.columns[place], row.kpis[place]) for place in places]
         name = escape(names.get(row.subject_id, row.subject_id))
-        first = [_minute(row.window.start_ms)[5:]] * timed + [name] * named
+        first = [minute(row.window.start_ms)[5:]] * timed + [name] * named
         table.add_row(*first, *cells)
     Console().print(table)
 
@@ -176,9 +174,5 @@ def _rounded(value: Decimal, places: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
-def _minute(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms // 1000, _SHANGHAI):%Y-%m-%d %H:%M}"
-
-
 def _second(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms // 1000, _SHANGHAI):%Y-%m-%d %H:%M:%S}"
+    return f"{datetime.fromtimestamp(at_ms // 1000, SHANGHAI):%Y-%m-%d %H:%M:%S}"

@@ -12,7 +12,7 @@ import click
 
 from fenliu.cli.command import option
 from fenliu.cli.language import Language, language, words
-from fenliu.v1 import insight_pb2, types_pb2
+from fenliu.v1 import insight_pb2, shop_pb2, types_pb2
 
 SHANGHAI = timezone(timedelta(hours=8))
 _LANGUAGES: dict[Language, types_pb2.Language] = {
@@ -86,6 +86,17 @@ def window_of(day: str | None, start: str | None, end: str | None) -> insight_pb
         raise _no_time(day)
     begins_ms = moment(day)
     return insight_pb2.Window(start_ms=begins_ms, end_ms=begins_ms + 86_400_000)
+
+
+def heading(shop: shop_pb2.Shop, window: insight_pb2.Window) -> str:
+    """What stands above an answer about a shop and a window."""
+    title = f"{shop.display_name} · {shop.shop_id}" if shop.display_name else shop.shop_id
+    return f"{title}  {minute(window.start_ms)} – {minute(window.end_ms)}"
+
+
+def minute(at_ms: int) -> str:
+    """A moment to the minute."""
+    return f"{datetime.fromtimestamp(at_ms // 1000, SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 def moment(text: str) -> int:

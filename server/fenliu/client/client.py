@@ -461,6 +461,30 @@ class FenliuClient:
             _INSIGHT + "GetReceptionReport", request, insight_pb2.GetReceptionReportResponse, now_ms
         )
 
+    async def list_decisions(
+        self, request: insight_pb2.ListDecisionsRequest
+    ) -> AsyncIterator[insight_pb2.RouteResponseRecord]:
+        """The decisions asked for, in the order they were made, read page by page as they are asked for."""
+        asked = insight_pb2.ListDecisionsRequest()
+        asked.CopyFrom(request)
+        while True:
+            page = await self._unary(
+                _INSIGHT + "ListDecisions", asked, insight_pb2.ListDecisionsResponse, None
+            )
+            for decision in page.decisions:
+                yield decision
+            if not page.next_page_token:
+                return
+            asked.page_token = page.next_page_token
+
+    async def summarize_decisions(
+        self, request: insight_pb2.SummarizeDecisionsRequest
+    ) -> insight_pb2.SummarizeDecisionsResponse:
+        """How many decisions of each kind there were, and some of them drawn at random."""
+        return await self._unary(
+            _INSIGHT + "SummarizeDecisions", request, insight_pb2.SummarizeDecisionsResponse, None
+        )
+
     # OperatorService
 
     async def get_server_info(self) -> operator_pb2.GetServerInfoResponse:

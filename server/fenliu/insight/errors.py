@@ -77,3 +77,17 @@ class ReportsBehind(InsightError):
     def __init__(self, rule: str, retry_after_ms: int) -> None:
         super().__init__(rule)
         self.retry_after_ms = retry_after_ms
+
+
+class TookTooLong(InsightError):
+    """The caller's time, or what one question may take, ran out while the tables were read."""
+
+    def __init__(self) -> None:
+        super().__init__("took too long: ask for less at once")
+
+
+class PageTokenRefused(InsightError):
+    """A page token that no answer to this question gave."""
+
+    def __init__(self) -> None:
+        super().__init__("not one that an answer to the same question gave")

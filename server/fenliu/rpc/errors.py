@@ -29,6 +29,7 @@ from fenliu.insight.errors import (
     DecisionNotKept,
     DecisionNotMade,
     LogUnreadable,
+    PageTokenRefused,
     ReportRefused,
     ReportsBehind,
     SubjectNeverThere,
@@ -36,6 +37,7 @@ from fenliu.insight.errors import (
     TokenRefused,
     TokenTooOld,
     TooBusy,
+    TookTooLong,
 )
 
 log = logging.getLogger(__name__)
@@ -157,6 +159,12 @@ def of_exception(error: BaseException) -> Refusal:
             return _not_found("DECISION_NOT_FOUND", "decision_id", error.rule)
         case AgentNotThen():
             return _not_found("AGENT_NOT_FOUND", "why_not_agent_id", error.rule)
+        case PageTokenRefused():
+            return invalid("page_token", error.rule)
+        case TookTooLong():
+            return refusal(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "TOOK_TOO_LONG", error.rule, rule=error.rule
+            )
         case ReportRefused():
             return invalid(error.field, error.rule)
         case SubjectNeverThere():

@@ -9,9 +9,11 @@ from grpc_reflection.v1alpha import reflection
 from fenliu.dispatch import Dispatcher
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
+from fenliu.insight.reports.decisions import Decisions
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
+from fenliu.rpc.decisions import DecisionMethods
 from fenliu.rpc.errors import Sanitiser
 from fenliu.rpc.insight import InsightMethods
 from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
@@ -48,6 +50,7 @@ class RpcServer:
         audit: AuditLog,
         explainer: Explainer,
         reports: Reports,
+        decisions: Decisions,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -71,6 +74,7 @@ class RpcServer:
             | ShopHistoryMethods(documents, audit).handlers()
             | InsightMethods(dispatcher, explainer).handlers()
             | ReportMethods(dispatcher, reports).handlers()
+            | DecisionMethods(dispatcher, decisions).handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))

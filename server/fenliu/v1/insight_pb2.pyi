@@ -223,6 +223,76 @@ class RouteResponseRecord(_message.Message):
     conversation_id: str
     def __init__(self, decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., buyer_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ..., conversation_id: _Optional[str] = ...) -> None: ...
 
+class DecisionFilter(_message.Message):
+    __slots__ = ("agent_ids", "reasons", "outcomes", "buyer_id")
+    AGENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
+    agent_ids: _containers.RepeatedScalarFieldContainer[str]
+    reasons: _containers.RepeatedScalarFieldContainer[_types_pb2.Reason]
+    outcomes: _containers.RepeatedScalarFieldContainer[_types_pb2.Outcome]
+    buyer_id: str
+    def __init__(self, agent_ids: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[_Union[_types_pb2.Reason, str]]] = ..., outcomes: _Optional[_Iterable[_Union[_types_pb2.Outcome, str]]] = ..., buyer_id: _Optional[str] = ...) -> None: ...
+
+class ListDecisionsRequest(_message.Message):
+    __slots__ = ("shop_id", "window", "filter", "page_size", "page_token")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    window: Window
+    filter: DecisionFilter
+    page_size: int
+    page_token: str
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., filter: _Optional[_Union[DecisionFilter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDecisionsResponse(_message.Message):
+    __slots__ = ("decisions", "next_page_token")
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    decisions: _containers.RepeatedCompositeFieldContainer[RouteResponseRecord]
+    next_page_token: str
+    def __init__(self, decisions: _Optional[_Iterable[_Union[RouteResponseRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class SummarizeDecisionsRequest(_message.Message):
+    __slots__ = ("shop_id", "window", "filter", "sample_size", "seed")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    window: Window
+    filter: DecisionFilter
+    sample_size: int
+    seed: int
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., filter: _Optional[_Union[DecisionFilter, _Mapping]] = ..., sample_size: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class DecisionCount(_message.Message):
+    __slots__ = ("agent_id", "outcome", "reason", "decisions")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    outcome: _types_pb2.Outcome
+    reason: _types_pb2.Reason
+    decisions: int
+    def __init__(self, agent_id: _Optional[str] = ..., outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., decisions: _Optional[int] = ...) -> None: ...
+
+class SummarizeDecisionsResponse(_message.Message):
+    __slots__ = ("decisions", "counts", "sample")
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    decisions: int
+    counts: _containers.RepeatedCompositeFieldContainer[DecisionCount]
+    sample: _containers.RepeatedCompositeFieldContainer[RouteResponseRecord]
+    def __init__(self, decisions: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[DecisionCount, _Mapping]]] = ..., sample: _Optional[_Iterable[_Union[RouteResponseRecord, _Mapping]]] = ...) -> None: ...
+
 class GetReceptionReportRequest(_message.Message):
     __slots__ = ("shop_id", "window", "grain", "subject", "subject_ids", "language")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]

@@ -35,6 +35,12 @@ class Documents:
         agents = {agent.agent_id for agent in document.agents}
         groups = {group.group_id for group in document.groups}
         staff = {("agent", one) for one in agents} | {("group", one) for one in groups}
+        others = (
+            ("robot", document.settings.robot_id),
+            ("proxy", document.settings.proxy_agent_id),
+            ("owner", document.owner_agent_id),
+        )
+        staff |= {other for other in others if other[1]}
         self._become(_STAFF, shop_id, staff, at_ms)
         members = {(one.group_id, agent) for one in document.groups for agent in one.agent_ids}
         self._become(_MEMBERSHIPS, shop_id, members, at_ms)

@@ -41,12 +41,17 @@ class Projection:
         self._documents = Documents(connection)
         self._connection = connection
         self._partitions = partitions
+        self._decisions: list[tuple[str | int, ...]] = []
         self._ordered: list[tuple[str, str, int]] = []
         self._paid: list[tuple[int, str, str, int, int, int]] = []
 
     def write(self) -> None:
         """Brings everything taken into the tables."""
         self._rows.write()
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self._decisions,
+        )
         # An order reported late may come before conversations that began since.
         self._connection.executemany(
             "UPDATE conversations SET ordered_before = 1 "
@@ -59,6 +64,7 @@ class Projection:
             "AND (next_paid_ms IS NULL OR next_paid_ms > ?)",
             self._paid,
         )
+        self._decisions.clear()
         self._ordered.clear()
         self._paid.clear()
 
@@ -80,7 +86,10 @@ class Projection:
                 case "decided":
                     decided = fact.decided
                     at_ms = decided.at_ms or entry.now_ms
-                    self._decided(shop, decided, decided.buyer_id or named_buyer, at_ms)
+                    inquiry = entry.HasField("route") and not decided.buyer_id
+                    buyer_id = decided.buyer_id or named_buyer
+                    self._note(shop, decided, buyer_id, at_ms, inquiry=inquiry)
+                    self._decided(shop, decided, buyer_id, at_ms)
                 case "message_noted":
                     self._message(shop, entry, fact.message_noted)
                 case "waiting_cancelled":
@@ -103,6 +112,23 @@ class Projection:
                     self._documents.applied(document, entry.now_ms)
                 case "shop_deleted":
                     self._documents.deleted(shop.shop_id, entry.now_ms)
+
+    def _note(
+        self,
+        shop: Shop,
+        decided: engine_pb2.Decided,
+        buyer_id: str,
+        at_ms: int,
+        *,
+        inquiry: bool,
+    ) -> None:
+        """As a row of `decisions`."""
+        outcome = types_pb2.Outcome.Name(decided.outcome).removeprefix("OUTCOME_")
+        reason = types_pb2.Reason.Name(decided.reason).removeprefix("REASON_")
+        whose = (decided.agent_id, decided.group_id, decided.conversation)
+        self._decisions.append(
+            (shop.shop_id, decided.decision, at_ms, buyer_id, inquiry, outcome, reason, *whose)
+        )
 
     def _decided(self, shop: Shop, decided: engine_pb2.Decided, buyer_id: str, at_ms: int) -> None:
         new = decided.conversation > shop.last_conversation

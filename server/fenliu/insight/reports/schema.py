@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FILE = "insight.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_SECONDS = 10.0
 
 _TABLES = """
@@ -36,7 +36,8 @@ CREATE TABLE shops (
   slow_count        INTEGER NOT NULL DEFAULT 3
 ) WITHOUT ROWID;
 
--- When agents ('agent') and groups ('group') were in the shop's document; until_ms NULL: they still are.
+-- When agents ('agent') and groups ('group') were in the shop's document, and who were its 'robot', 'proxy'
+-- and 'owner'; until_ms NULL: they still are.
 CREATE TABLE staff (
   shop_id TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
   from_ms INTEGER NOT NULL, until_ms INTEGER,
@@ -56,6 +57,22 @@ CREATE TABLE presence (
   from_ms INTEGER NOT NULL, until_ms INTEGER,
   PRIMARY KEY (shop_id, agent_id, status, from_ms)
 ) WITHOUT ROWID;
+
+-- Each decision, numbered in the order of time.
+CREATE TABLE decisions (
+  shop_id      TEXT NOT NULL,
+  decision     INTEGER NOT NULL, -- d42 is 42
+  at_ms        INTEGER NOT NULL,
+  buyer_id     TEXT NOT NULL,
+  inquiry      INTEGER NOT NULL, -- an inquiry's answer; else a transfer, a timeout, a turn in queue or pool
+  outcome      TEXT NOT NULL,
+  reason       TEXT NOT NULL,
+  agent_id     TEXT NOT NULL,    -- whom it named; '' : nobody
+  group_id     TEXT NOT NULL,
+  conversation INTEGER NOT NULL, -- 0 : none
+  PRIMARY KEY (shop_id, decision)
+) WITHOUT ROWID;
+CREATE INDEX decisions_by_buyer ON decisions (shop_id, buyer_id);
 
 -- Each conversation with an agent, or with the robot (robot = 1: in no KPI).
 CREATE TABLE conversations (
