@@ -60,9 +60,9 @@ def rows(data):
 
 
 def tables(data):
-    return query(
-        data, "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name, tbl_name"
-    )
+    """Without how a table keeps its rows: an older directory's records stay as they are."""
+    found = query(data, "SELECT type, name, replace(sql, ' WITHOUT ROWID', '') FROM sqlite_master")
+    return sorted(row for row in found if row[1] != "sqlite_autoindex_records_1")
 
 
 def state(reader, core):

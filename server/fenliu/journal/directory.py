@@ -45,7 +45,7 @@ _SCHEMA = (
   append_id BLOB    NOT NULL,
   record    BLOB    NOT NULL,
   PRIMARY KEY (partition, seq)
-) WITHOUT ROWID""",
+)""",
     *_SNAPSHOTS,
 )
 _META = {"schema_version", "partitions", "data_id", "token_key"}

@@ -26,7 +26,8 @@ from fenliu.journal.stored import pack_chunk, pack_manifest
 DEFAULT_PARTITIONS = 64
 MAX_PARTITIONS = 65536
 
-_CHECKPOINT_PAGES = 1000  # the write-ahead log is moved into the database when it has this many
+_PAGE_BYTES = 8192
+_CHECKPOINT_PAGES = 512  # the write-ahead log is moved into the database when it has this many
 _KEPT_LOG_BYTES = 64 * 2**20  # and cut back to this when it once grew larger
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class SqliteJournal(SqliteReader):
                 with closing(
                     sqlite3.connect(directory / DATABASE, isolation_level=None)
                 ) as connection:
+                    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new one
                     make_schema(connection, partitions)
                 return cls(directory, durability, lock)
             except BaseException:
@@ -81,7 +83,7 @@ class SqliteJournal(SqliteReader):
 
     def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
         """As `Journal.append`."""
-        return self._submit(lambda connection: writing.append(connection, group))
+        return self._writer.submit(self._write, lambda connection: writing.append(connection, group))
 
     def probe(self) -> Future[None]:
         """As `Journal.probe`."""
@@ -131,17 +133,23 @@ class SqliteJournal(SqliteReader):
         self._lock = None
 
     def _submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        return self._writer.submit(self._write, work)
+        """Has the writer thread do it in one transaction."""
+
+        def transaction(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+
+        return self._writer.submit(self._write, transaction)
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs on the writer thread: `work` in one transaction."""
+        """Runs on the writer thread: `work`, a transaction."""
         with storage_errors(self.directory):
             try:
                 if self._connection is None:
                     self._connection = self._connect()
-                self._connection.execute("BEGIN IMMEDIATE")
                 result = work(self._connection)
-                self._connection.execute("COMMIT")
             except BaseException:
                 # Closing ends the transaction; a connection that failed once is not trusted again.
                 with suppress(sqlite3.Error):

@@ -1,4 +1,4 @@
-"""What a journal's writer does to its tables, each in the transaction of its caller.
+"""What a journal's writer does to its tables, each in the transaction of its caller but for `append`.
 
 All raise sqlite3.Error.
 """
@@ -9,9 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from fenliu.journal.base import Append, Conflict
 from fenliu.journal.errors import ChangeRefused
 
+# One statement for a whole group, so that a commit is one call of SQLite's, which the interpreter's lock
+# is given up for once.
 _APPEND = """INSERT INTO records (partition, seq, append_id, record)
-SELECT :partition, :seq + 1, :append_id, :record
-WHERE coalesce((SELECT max(seq) FROM records WHERE partition = :partition), 0) = :seq"""
+SELECT column1, column2 + 1, column3, column4 FROM (VALUES {rows})
+WHERE coalesce((SELECT max(seq) FROM records WHERE partition = column1), 0) = column2"""
+_APPENDED_AT_ONCE = 1024  # records; SQLite takes 32766 values in a statement
+_APPENDED = "SELECT 1 FROM records WHERE partition = ? AND seq = ? AND append_id = ?"
 _PROBE = "UPDATE meta SET value = value WHERE key = 'schema_version'"
 # One by one, since SQLite looks through all the records for both in one.
 _ENDS = """SELECT (SELECT min(seq) FROM records WHERE partition = :partition),
@@ -26,20 +30,34 @@ _DROP_RECORDS = "DELETE FROM records WHERE partition = ? AND seq BETWEEN ? AND ?
 
 
 def append(connection: sqlite3.Connection, group: Sequence[Append]) -> list[int | Conflict]:
-    """As `Journal.append`."""
+    """As `Journal.append`, in a transaction of its own."""
+    if len(group) <= _APPENDED_AT_ONCE:
+        return _append(connection, group)
+    connection.execute("BEGIN IMMEDIATE")
     results: list[int | Conflict] = []
-    for item in group:
-        row = {
-            "partition": item.partition,
-            "seq": item.expected_seq,
-            "append_id": item.append_id,
-            "record": item.record,
-        }
-        if connection.execute(_APPEND, row).rowcount == 1:
-            results.append(item.expected_seq + 1)
-        else:
-            results.append(Conflict(_ends(connection, item.partition)[1]))
+    for start in range(0, len(group), _APPENDED_AT_ONCE):
+        results += _append(connection, group[start : start + _APPENDED_AT_ONCE])
+    connection.execute("COMMIT")
     return results
+
+
+def _append(connection: sqlite3.Connection, group: Sequence[Append]) -> list[int | Conflict]:
+    values = [
+        value
+        for item in group
+        for value in (item.partition, item.expected_seq, item.append_id, item.record)
+    ]
+    statement = _APPEND.format(rows=",".join(["(?, ?, ?, ?)"] * len(group)))
+    if connection.execute(statement, values).rowcount == len(group):
+        return [item.expected_seq + 1 for item in group]
+    return [
+        item.expected_seq + 1
+        if connection.execute(
+            _APPENDED, (item.partition, item.expected_seq + 1, item.append_id)
+        ).fetchall()
+        else Conflict(_ends(connection, item.partition)[1])
+        for item in group
+    ]
 
 
 def probe(connection: sqlite3.Connection) -> None:
