@@ -32,6 +32,7 @@ from fenliu.dispatch import (
     TraceClock,
     WallClock,
 )
+from fenliu.dispatch import commits as commits_module
 from fenliu.dispatch import (
     dispatcher as module,
 )
@@ -124,6 +125,23 @@ async def test_what_arrives_during_a_commit_goes_in_together(dispatcher, journal
         record.count for append in journal.groups[1] for record in journal.read(append.partition, 4)
     ]
     assert sorted(counts) == [1, 50, 50]
+
+
+@pytest.mark.parametrize(("before", "commits"), [(8, 1), (1, 2)])
+async def test_while_many_come_they_wait_a_little_for_each_other(
+    dispatcher, journal, monkeypatch, before, commits
+):
+    await staffed(dispatcher)
+    monkeypatch.setattr(commits_module, "PACE_S", 0.5)
+    await asyncio.gather(
+        *(dispatcher.command(ROUTE, route(f"b{n}"), now_ms=NOW) for n in range(before))
+    )
+    del journal.groups[:]
+    calls = [start(dispatcher.command(ROUTE, route("one"), now_ms=NOW))]
+    await asyncio.sleep(0.1)
+    calls.append(start(dispatcher.command(ROUTE, route("other"), now_ms=NOW)))
+    assert [answer.code for answer in await asyncio.gather(*calls)] == [0, 0]
+    assert len(journal.groups) == commits
 
 
 async def test_a_caller_that_leaves_disturbs_nobody(dispatcher, journal):

@@ -17,6 +17,11 @@ from fenliu.journal import Append, Conflict, Journal, JournalError, pack
 
 log = logging.getLogger(__name__)
 
+PACE_S = 0.002
+"""Between the starts of two commits while single calls keep coming: more of them share the cost of one."""
+PACED = range(4, 64)
+"""Of how many answers the commit before has to be for that. The few go at once; for many there is no need."""
+
 NO_RECORD = (0, 0)  # where an empty log ends: (seq, checksum)
 
 
@@ -79,6 +84,8 @@ class Commits:
         self._writer = secrets.token_bytes(16)
         self._gathering = _Commit()
         self._in_flight: _Commit | None = None
+        self._scheduled = False
+        self._not_before = 0.0  # on the loop's clock
 
     # Waiting
 
@@ -124,17 +131,31 @@ class Commits:
         """Takes so many entries of a partition."""
         commit = self._gathering
         if not commit.entries and self._in_flight is None:
-            # Not at once: what this turn of the loop still decides goes in together.
-            asyncio.get_running_loop().call_soon(self._commit)
+            self._schedule()
         commit.entries.setdefault(partition, []).append(entries)
         commit.counts[partition] = commit.counts.get(partition, 0) + count
 
+    def _schedule(self) -> None:
+        """Sees to the next commit: not at once, so that what this turn of the loop still decides goes in, too."""
+        if self._scheduled:
+            return
+        self._scheduled = True
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._not_before:
+            loop.call_at(self._not_before, self._commit)
+        else:
+            loop.call_soon(self._commit)
+
     def _commit(self) -> None:
         """Hands what was gathered to the journal, unless a commit is under way."""
+        self._scheduled = False
         commit = self._gathering
         if self._in_flight is not None or not commit.entries:
             return
         self._in_flight, self._gathering = commit, _Commit()
+        loop = asyncio.get_running_loop()
+        if commit.answers in PACED:
+            self._not_before = loop.time() + PACE_S
         now_ms = self._host.record_time_ms()
         for partition, entries in commit.entries.items():
             seq, predecessor = self.ends.get(partition, NO_RECORD)
@@ -152,7 +173,6 @@ class Commits:
             )
             commit.appends.append(Append(partition, seq, append_id, record))
         self._host.handed_in()
-        loop = asyncio.get_running_loop()
         self._journal.append(commit.appends).add_done_callback(
             lambda stored: loop.call_soon_threadsafe(self._stored, commit, stored)
         )
@@ -200,7 +220,8 @@ class Commits:
         self._finish(commit, lost)
         self._host.committed(sizes)
         if not lost:
-            self._commit()
+            if self._gathering.entries:
+                self._schedule()
             return
         # What was decided meanwhile may rest on what is lost.
         dropped, self._gathering = self._gathering, _Commit()

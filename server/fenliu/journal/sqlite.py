@@ -83,7 +83,9 @@ class SqliteJournal(SqliteReader):
 
     def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
         """As `Journal.append`."""
-        return self._writer.submit(self._write, lambda connection: writing.append(connection, group))
+        return self._writer.submit(
+            self._write, lambda connection: writing.append(connection, group)
+        )
 
     def probe(self) -> Future[None]:
         """As `Journal.probe`."""

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -229,29 +229,12 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: BaseExceptio
     raise AssertionError("abort returned")
 
 
-class Sanitiser(grpc.aio.ServerInterceptor):
-    """Outermost interceptor: whatever a handler raises leaves through the table above."""
+def sanitised(handler: Any) -> Handler:
+    """The same handler; whatever it raises leaves through the table above.
 
-    def __init__(self) -> None:
-        self._wrapped: dict[str, Handler] = {}
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        method = str(handler_call_details.method)
-        handler = self._wrapped.get(method)
-        if handler is None:
-            handler = await continuation(handler_call_details)
-            if handler is not None:
-                # A method's handler lives as long as the server: wrapped once, not once a call.
-                handler = self._wrapped[method] = _sanitised(handler)
-        return handler
-
-
-def _sanitised(handler: Any) -> Handler:
-    """The same handler, its exceptions mapped. grpc's handler objects have no useful types."""
+    Around the handlers and not as an interceptor of grpc's, which costs each call some more turns of
+    the loop. grpc's handler objects have no useful types.
+    """
     inner = handler.unary_unary or handler.stream_unary
     inner_streaming = handler.unary_stream or handler.stream_stream
     if inner_streaming is not None and not inspect.isasyncgenfunction(inner_streaming):

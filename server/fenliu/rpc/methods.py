@@ -6,15 +6,18 @@ that the contract and the server cannot drift apart unseen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 
 from fenliu.rpc.context import Context
-from fenliu.rpc.errors import not_built
+from fenliu.rpc.errors import not_built, sanitised
 from fenliu.v1 import dispatch_pb2, insight_pb2, operator_pb2, presence_pb2, shop_pb2
+
+if TYPE_CHECKING:  # Only the stubs have it generic.
+    Handler = grpc.RpcMethodHandler[Any, Any]
 
 PUBLIC_FILES: tuple[FileDescriptor, ...] = (
     dispatch_pb2.DESCRIPTOR,
@@ -30,23 +33,55 @@ Handlers = Mapping[str, Any]
 """Method path ("/package.Service/Method") -> its behaviour, an async function of raw bytes."""
 
 
-def generic_handlers(handlers: Handlers) -> list[grpc.GenericRpcHandler]:
-    """Handlers for every service of the contract; raises ValueError for a path not in it."""
-    unknown = set(handlers)
-    generics: list[grpc.GenericRpcHandler] = []
-    for service in SERVICES:
-        table = {}
-        for method in service.methods:
-            path = f"/{service.full_name}/{method.name}"
-            unknown.discard(path)
-            table[method.name] = _handler(method, handlers.get(path))
-        generics.append(grpc.method_handlers_generic_handler(service.full_name, table))
-    if unknown:
-        raise ValueError(f"no such methods: {', '.join(sorted(unknown))}")
-    return generics
+class Methods(grpc.GenericRpcHandler):
+    """Every method of the contract in one table, each sanitised; raises ValueError for a path not in it."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        unknown = set(handlers)
+        self._table: dict[str, Handler] = {}
+        for service in SERVICES:
+            for method in service.methods:
+                path = f"/{service.full_name}/{method.name}"
+                unknown.discard(path)
+                self._table[path] = sanitised(_handler(method, handlers.get(path)))
+        if unknown:
+            raise ValueError(f"no such methods: {', '.join(sorted(unknown))}")
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """As grpc asks for it, once a call."""
+        return self._table.get(handler_call_details.method)
 
 
-def _handler(method: MethodDescriptor, behaviour: Any) -> grpc.RpcMethodHandler[Any, Any]:
+class SanitisedServices:
+    """Stands for the server where others' code registers a service: sanitises that, too."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, generic_handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """As grpc's server has it."""
+        self._server.add_generic_rpc_handlers(tuple(map(_SanitisedService, generic_handlers)))
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """The same handlers once more, which would go before the sanitised ones: left out."""
+
+
+class _SanitisedService(grpc.GenericRpcHandler):
+    def __init__(self, service: grpc.GenericRpcHandler) -> None:
+        self._service = service
+        self._sanitised: dict[str, Handler] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        method = handler_call_details.method
+        if method not in self._sanitised:
+            handler = self._service.service(handler_call_details)
+            if handler is None:
+                return None
+            self._sanitised[method] = sanitised(handler)
+        return self._sanitised[method]
+
+
+def _handler(method: MethodDescriptor, behaviour: Any) -> Handler:
     """A handler that takes and returns raw bytes: the engine reads requests itself."""
     name = str(method.full_name)
 

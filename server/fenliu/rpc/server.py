@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from fenliu.dispatch import Dispatcher
 from fenliu.insight.audit import AuditLog
@@ -14,9 +16,8 @@ from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.decisions import DecisionMethods
-from fenliu.rpc.errors import Sanitiser
 from fenliu.rpc.insight import InsightMethods
-from fenliu.rpc.methods import SERVICE_NAMES, generic_handlers
+from fenliu.rpc.methods import SERVICE_NAMES, Methods, SanitisedServices
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.reports import ReportMethods
 from fenliu.rpc.sessions import Sessions
@@ -62,7 +63,7 @@ class RpcServer:
         self._presence = PresenceStreams(dispatcher, sessions)
         self._streams = GatewayStreams(dispatcher)
         self._watches = WatchStreams(dispatcher, watch, slow_reader_ms=slow_reader_ms)
-        self._server = grpc.aio.server(interceptors=[Sanitiser()], options=OPTIONS)
+        self._server = grpc.aio.server(options=OPTIONS)
         self._health = health.aio.HealthServicer()
         documents = Documents(dispatcher)
         handlers = (
@@ -77,11 +78,13 @@ class RpcServer:
             | DecisionMethods(dispatcher, decisions).handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
-        self._server.add_generic_rpc_handlers(tuple(generic_handlers(handlers)))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers((Methods(handlers),))
+        others: Any = SanitisedServices(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, others)
         if reflection_enabled:
             names = (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            add: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+            add(reflection.aio.ReflectionServicer(names), others)
 
     async def start(self) -> str:
         """Listens; returns HOST:PORT as bound."""
