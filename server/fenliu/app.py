@@ -14,6 +14,7 @@ from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
+from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.decisions import Decisions
 from fenliu.insight.reports.reading import TableReader
 from fenliu.insight.reports.reports import Reports
@@ -46,6 +47,7 @@ class App:
         self._explainer: Explainer | None = None
         self._tables: TableReader | None = None
         self._supervisor: Supervisor | None = None
+        self._jobs: Jobs | None = None
         self._rpc: RpcServer | None = None
         self._health_changes: set[asyncio.Task[None]] = set()
 
@@ -75,6 +77,7 @@ class App:
         self._tables = tables = TableReader(
             config.data_dir, journal, journal.data_id, self._supervisor.hurry
         )
+        self._jobs = Jobs(config.data_dir, self.core.name)
         await dispatcher.start()
         self._sessions = Sessions(
             token_key=journal.token_key,
@@ -91,6 +94,7 @@ class App:
             self._explainer,
             Reports(tables),
             Decisions(tables),
+            self._jobs,
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,
@@ -105,6 +109,8 @@ class App:
         """Drains and closes whatever was started, in the reverse order."""
         if self._rpc is not None:
             await self._rpc.stop(self._config.grace_ms)
+        if self._jobs is not None:
+            await self._jobs.close()
         if self._sessions is not None:
             await self._sessions.close()
         if self._dispatcher is not None:

@@ -485,6 +485,41 @@ class FenliuClient:
             _INSIGHT + "SummarizeDecisions", request, insight_pb2.SummarizeDecisionsResponse, None
         )
 
+    async def watch_shadow(
+        self, request: insight_pb2.WatchShadowRequest
+    ) -> AsyncIterator[insight_pb2.WatchShadowResponse]:
+        """What a candidate configuration decides otherwise than the live shop; without an end.
+
+        With patience it begins anew where it began when the server was away; what was told before is not told
+        again, but the sums are those since the beginning.
+        """
+        patience = _Patience(self._patience_s)
+        told = 0
+        asked = insight_pb2.WatchShadowRequest()
+        asked.CopyFrom(request)
+        while True:
+            call = self._connected().unary_stream(
+                _INSIGHT + "WatchShadow",
+                request_serializer=insight_pb2.WatchShadowRequest.SerializeToString,
+                response_deserializer=insight_pb2.WatchShadowResponse.FromString,
+            )(asked, metadata=self._metadata(None))
+            known = told
+            try:
+                async for message in call:
+                    asked.since_ms = asked.since_ms or message.sums.since_ms
+                    patience.renew()
+                    again = min(known, len(message.differences))
+                    known -= again
+                    told += len(message.differences) - again
+                    del message.differences[:again]
+                    yield message
+                return
+            except grpc.aio.AioRpcError as rpc_error:
+                error = FenliuError.from_rpc(rpc_error)
+            finally:
+                call.cancel()  # The caller stopped listening; after the end this does nothing.
+            await patience.wait(error)
+
     # OperatorService
 
     async def get_server_info(self) -> operator_pb2.GetServerInfoResponse:

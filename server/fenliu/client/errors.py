@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
+
+from fenliu.v1 import shop_pb2
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -15,7 +19,8 @@ class FenliuError(Exception):
     `code` is the canonical gRPC code, `message` the server's text. `reason` (such as
     `SHOP_NOT_FOUND`), `field` and `rule` come from the `ErrorInfo` detail and are empty when the
     server sent none, as when it was never reached. `pushback_ms` is the server's word on retrying:
-    milliseconds to wait, negative for "do not", None when it said nothing.
+    milliseconds to wait, negative for "do not", None when it said nothing. `findings`: what lint finds in a
+    shop that was refused where it was only supposed.
     """
 
     def __init__(
@@ -27,6 +32,7 @@ class FenliuError(Exception):
         field: str = "",
         rule: str = "",
         pushback_ms: int | None = None,
+        findings: Sequence[shop_pb2.LintFinding] = (),
     ) -> None:
         super().__init__(code, message)
         self.code = code
@@ -35,6 +41,7 @@ class FenliuError(Exception):
         self.field = field
         self.rule = rule
         self.pushback_ms = pushback_ms
+        self.findings = findings
 
     def __str__(self) -> str:
         return f"{self.message or 'no text'} ({self.reason or self.code.name})"
@@ -48,6 +55,7 @@ class FenliuError(Exception):
             field=self.field,
             rule=self.rule,
             pushback_ms=self.pushback_ms,
+            findings=self.findings,
         )
 
     @classmethod
@@ -57,7 +65,10 @@ class FenliuError(Exception):
         """From a `google.rpc.Status`, as batches carry it for an element that failed alone."""
         info = error_details_pb2.ErrorInfo()
         retry = error_details_pb2.RetryInfo()
+        lint = shop_pb2.LintShopResponse()
         for detail in status.details:
+            if detail.Unpack(lint):
+                continue
             # A trailer says more than RetryInfo: it can also say "do not".
             if not detail.Unpack(info) and detail.Unpack(retry) and pushback_ms is None:
                 pushback_ms = retry.retry_delay.ToMilliseconds()
@@ -68,6 +79,7 @@ class FenliuError(Exception):
             field=info.metadata.get("field", ""),
             rule=info.metadata.get("rule", ""),
             pushback_ms=pushback_ms,
+            findings=lint.findings,
         )
 
     @classmethod

@@ -91,3 +91,19 @@ class PageTokenRefused(InsightError):
 
     def __init__(self) -> None:
         super().__init__("not one that an answer to the same question gave")
+
+
+class EngineRefused(InsightError):
+    """What was to be supposed is nothing that the engine takes: `status`, an encoded google.rpc.Status, says why."""
+
+    def __init__(self, status: bytes) -> None:
+        super().__init__("refused by the engine")
+        self.status = status
+
+
+class JobFailed(InsightError):
+    """The process of a job ended without having said anything: out of memory, for one."""
+
+
+class JobsStopped(InsightError):
+    """The server is stopping, and its jobs with it."""

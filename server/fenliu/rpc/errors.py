@@ -28,6 +28,9 @@ from fenliu.insight.errors import (
     AgentNotThen,
     DecisionNotKept,
     DecisionNotMade,
+    EngineRefused,
+    InsightError,
+    JobsStopped,
     LogUnreadable,
     PageTokenRefused,
     ReportRefused,
@@ -187,6 +190,10 @@ def of_exception(error: BaseException) -> Refusal:
                 field="resume_token",
                 rule=error.rule,
             )
+        case EngineRefused():
+            return engine_refusal(error.status)
+        case JobsStopped():
+            return draining()
         case JournalUnavailable() | LogUnreadable():
             return refusal(
                 grpc.StatusCode.UNAVAILABLE,
@@ -205,7 +212,7 @@ def of_exception(error: BaseException) -> Refusal:
         case _:
             error_id = secrets.token_hex(8)
             kind = "engine" if isinstance(error, EngineFailure) else "internal"
-            if isinstance(error, DispatchError):
+            if isinstance(error, DispatchError | InsightError):
                 log.error("%s failure %s", kind, error_id, exc_info=error)
             else:
                 log.critical("unexpected failure %s", error_id, exc_info=error)

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from fenliu.dispatch import Dispatcher
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
+from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.decisions import Decisions
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
@@ -21,6 +22,7 @@ from fenliu.rpc.methods import SERVICE_NAMES, Methods, SanitisedServices
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.reports import ReportMethods
 from fenliu.rpc.sessions import Sessions
+from fenliu.rpc.shadow import ShadowStreams
 from fenliu.rpc.shop_documents import Documents
 from fenliu.rpc.shop_history import ShopHistoryMethods
 from fenliu.rpc.shops import ShopMethods
@@ -52,6 +54,7 @@ class RpcServer:
         explainer: Explainer,
         reports: Reports,
         decisions: Decisions,
+        jobs: Jobs,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -65,6 +68,8 @@ class RpcServer:
         self._watches = WatchStreams(dispatcher, watch, slow_reader_ms=slow_reader_ms)
         self._server = grpc.aio.server(options=OPTIONS)
         self._health = health.aio.HealthServicer()
+        self._jobs = jobs
+        shadows = ShadowStreams(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
         documents = Documents(dispatcher)
         handlers = (
             unary.handlers(dispatcher)
@@ -76,6 +81,7 @@ class RpcServer:
             | InsightMethods(dispatcher, explainer).handlers()
             | ReportMethods(dispatcher, reports).handlers()
             | DecisionMethods(dispatcher, decisions).handlers()
+            | shadows.handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         self._server.add_generic_rpc_handlers((Methods(handlers),))
@@ -110,4 +116,5 @@ class RpcServer:
         self._presence.drain()
         self._streams.drain()
         self._watches.drain()
+        self._jobs.stop()
         await self._server.stop(grace_ms / 1_000)

@@ -43,7 +43,7 @@ class Documents:
             now_ms=now_ms(context),
         )
         if answer.code:
-            raise _renamed(engine_refusal(answer.body), "", names or {})
+            raise renamed(engine_refusal(answer.body), "", names or {})
         return shop_pb2.GetShopResponse.FromString(answer.body).shop
 
     async def change(
@@ -94,7 +94,7 @@ def check_etag(etag: str, shop: shop_pb2.Shop, field: str = "etag") -> None:
 def shop_of(answer: bytes | Refusal, place: str, names: dict[str, str]) -> shop_pb2.Shop:
     """The shop of an answer to `apply`. Raises what refused it, with the names of the request."""
     if isinstance(answer, Refusal):
-        raise _renamed(answer, place, names)
+        raise renamed(answer, place, names)
     return shop_pb2.ApplyShopResponse.FromString(answer).shop
 
 
@@ -111,7 +111,7 @@ def reason_of(answer: bytes | Refusal) -> str:
     return _info(answer).reason if isinstance(answer, Refusal) else ""
 
 
-def _renamed(refused: Refusal, place: str, names: dict[str, str]) -> Refusal:
+def renamed(refused: Refusal, place: str, names: dict[str, str]) -> Refusal:
     """The refusal with the field named as in the request; others stay as they are in the shop.
 
     `place`: of the part that the request brought, which is `names[""]` there.

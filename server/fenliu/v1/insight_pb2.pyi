@@ -71,6 +71,12 @@ class ImbalanceCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IMBALANCE_CAUSE_PROXY: _ClassVar[ImbalanceCause]
     IMBALANCE_CAUSE_BUSYNESS: _ClassVar[ImbalanceCause]
     IMBALANCE_CAUSE_REST: _ClassVar[ImbalanceCause]
+
+class ReplyModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPLY_MODEL_UNSPECIFIED: _ClassVar[ReplyModel]
+    REPLY_MODEL_AS_RECORDED: _ClassVar[ReplyModel]
+    REPLY_MODEL_DRAWN: _ClassVar[ReplyModel]
 CANDIDATE_REASON_UNSPECIFIED: CandidateReason
 CANDIDATE_REASON_TAKEN: CandidateReason
 CANDIDATE_REASON_OTHER_HAS_CONVERSATION: CandidateReason
@@ -116,6 +122,9 @@ IMBALANCE_CAUSE_RECENT_CONTACTS: ImbalanceCause
 IMBALANCE_CAUSE_PROXY: ImbalanceCause
 IMBALANCE_CAUSE_BUSYNESS: ImbalanceCause
 IMBALANCE_CAUSE_REST: ImbalanceCause
+REPLY_MODEL_UNSPECIFIED: ReplyModel
+REPLY_MODEL_AS_RECORDED: ReplyModel
+REPLY_MODEL_DRAWN: ReplyModel
 
 class Window(_message.Message):
     __slots__ = ("start_ms", "end_ms")
@@ -385,29 +394,235 @@ class DiagnoseImbalanceResponse(_message.Message):
     shares: _containers.RepeatedCompositeFieldContainer[CauseShare]
     def __init__(self, difference: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[CauseShare, _Mapping]]] = ...) -> None: ...
 
+class AgentShifts(_message.Message):
+    __slots__ = ("agent_id", "online", "suspended", "as_agent_id")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ONLINE_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    AS_AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    online: _containers.RepeatedCompositeFieldContainer[Window]
+    suspended: _containers.RepeatedCompositeFieldContainer[Window]
+    as_agent_id: str
+    def __init__(self, agent_id: _Optional[str] = ..., online: _Optional[_Iterable[_Union[Window, _Mapping]]] = ..., suspended: _Optional[_Iterable[_Union[Window, _Mapping]]] = ..., as_agent_id: _Optional[str] = ...) -> None: ...
+
 class SimulateRequest(_message.Message):
-    __slots__ = ("shop_id", "window", "changed_shop", "seed", "repetitions")
+    __slots__ = ("shop_id", "window", "changed_shop", "seed", "repetitions", "replies", "shifts", "grain", "subject", "language")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     CHANGED_SHOP_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     REPETITIONS_FIELD_NUMBER: _ClassVar[int]
+    REPLIES_FIELD_NUMBER: _ClassVar[int]
+    SHIFTS_FIELD_NUMBER: _ClassVar[int]
+    GRAIN_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     shop_id: str
     window: Window
     changed_shop: _shop_pb2.Shop
     seed: int
     repetitions: int
-    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., changed_shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., seed: _Optional[int] = ..., repetitions: _Optional[int] = ...) -> None: ...
+    replies: ReplyModel
+    shifts: _containers.RepeatedCompositeFieldContainer[AgentShifts]
+    grain: ReportGrain
+    subject: ReportSubject
+    language: _types_pb2.Language
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., changed_shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., seed: _Optional[int] = ..., repetitions: _Optional[int] = ..., replies: _Optional[_Union[ReplyModel, str]] = ..., shifts: _Optional[_Iterable[_Union[AgentShifts, _Mapping]]] = ..., grain: _Optional[_Union[ReportGrain, str]] = ..., subject: _Optional[_Union[ReportSubject, str]] = ..., language: _Optional[_Union[_types_pb2.Language, str]] = ...) -> None: ...
+
+class KpiDifference(_message.Message):
+    __slots__ = ("name", "state", "numerator", "denominator")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    NUMERATOR_FIELD_NUMBER: _ClassVar[int]
+    DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: KpiState
+    numerator: int
+    denominator: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[KpiState, str]] = ..., numerator: _Optional[int] = ..., denominator: _Optional[int] = ...) -> None: ...
+
+class DifferenceRow(_message.Message):
+    __slots__ = ("subject_id", "window", "kpis")
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    KPIS_FIELD_NUMBER: _ClassVar[int]
+    subject_id: str
+    window: Window
+    kpis: _containers.RepeatedCompositeFieldContainer[KpiDifference]
+    def __init__(self, subject_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., kpis: _Optional[_Iterable[_Union[KpiDifference, _Mapping]]] = ...) -> None: ...
+
+class KpiInterval(_message.Message):
+    __slots__ = ("name", "low", "high")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    low: Kpi
+    high: Kpi
+    def __init__(self, name: _Optional[str] = ..., low: _Optional[_Union[Kpi, _Mapping]] = ..., high: _Optional[_Union[Kpi, _Mapping]] = ...) -> None: ...
+
+class IntervalRow(_message.Message):
+    __slots__ = ("subject_id", "window", "kpis")
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    KPIS_FIELD_NUMBER: _ClassVar[int]
+    subject_id: str
+    window: Window
+    kpis: _containers.RepeatedCompositeFieldContainer[KpiInterval]
+    def __init__(self, subject_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., kpis: _Optional[_Iterable[_Union[KpiInterval, _Mapping]]] = ...) -> None: ...
+
+class DecisionCounts(_message.Message):
+    __slots__ = ("inquiries", "same", "other_receiver")
+    INQUIRIES_FIELD_NUMBER: _ClassVar[int]
+    SAME_FIELD_NUMBER: _ClassVar[int]
+    OTHER_RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    inquiries: int
+    same: int
+    other_receiver: int
+    def __init__(self, inquiries: _Optional[int] = ..., same: _Optional[int] = ..., other_receiver: _Optional[int] = ...) -> None: ...
+
+class LeftOut(_message.Message):
+    __slots__ = ("command", "reason", "count")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    command: str
+    reason: str
+    count: int
+    def __init__(self, command: _Optional[str] = ..., reason: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class SimulateResponse(_message.Message):
-    __slots__ = ("recorded", "simulated", "assumptions")
+    __slots__ = ("recorded", "simulated", "assumptions", "columns", "differences", "intervals", "decisions", "left_out", "findings", "as_of_ms")
     RECORDED_FIELD_NUMBER: _ClassVar[int]
     SIMULATED_FIELD_NUMBER: _ClassVar[int]
     ASSUMPTIONS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    INTERVALS_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
     recorded: _containers.RepeatedCompositeFieldContainer[ReportRow]
     simulated: _containers.RepeatedCompositeFieldContainer[ReportRow]
     assumptions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, recorded: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., simulated: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., assumptions: _Optional[_Iterable[str]] = ...) -> None: ...
+    columns: _containers.RepeatedCompositeFieldContainer[KpiColumn]
+    differences: _containers.RepeatedCompositeFieldContainer[DifferenceRow]
+    intervals: _containers.RepeatedCompositeFieldContainer[IntervalRow]
+    decisions: DecisionCounts
+    left_out: _containers.RepeatedCompositeFieldContainer[LeftOut]
+    findings: _containers.RepeatedCompositeFieldContainer[_shop_pb2.LintFinding]
+    as_of_ms: int
+    def __init__(self, recorded: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., simulated: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., assumptions: _Optional[_Iterable[str]] = ..., columns: _Optional[_Iterable[_Union[KpiColumn, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[DifferenceRow, _Mapping]]] = ..., intervals: _Optional[_Iterable[_Union[IntervalRow, _Mapping]]] = ..., decisions: _Optional[_Union[DecisionCounts, _Mapping]] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[_shop_pb2.LintFinding, _Mapping]]] = ..., as_of_ms: _Optional[int] = ...) -> None: ...
+
+class SimulateStreamRequest(_message.Message):
+    __slots__ = ("simulate",)
+    SIMULATE_FIELD_NUMBER: _ClassVar[int]
+    simulate: SimulateRequest
+    def __init__(self, simulate: _Optional[_Union[SimulateRequest, _Mapping]] = ...) -> None: ...
+
+class SimulateStreamResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: SimulateProgress
+    result: SimulateResponse
+    def __init__(self, progress: _Optional[_Union[SimulateProgress, _Mapping]] = ..., result: _Optional[_Union[SimulateResponse, _Mapping]] = ...) -> None: ...
+
+class SimulateProgress(_message.Message):
+    __slots__ = ("done", "total")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    done: int
+    total: int
+    def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+
+class WatchShadowRequest(_message.Message):
+    __slots__ = ("candidate_shop", "since_ms", "language")
+    CANDIDATE_SHOP_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    candidate_shop: _shop_pb2.Shop
+    since_ms: int
+    language: _types_pb2.Language
+    def __init__(self, candidate_shop: _Optional[_Union[_shop_pb2.Shop, _Mapping]] = ..., since_ms: _Optional[int] = ..., language: _Optional[_Union[_types_pb2.Language, str]] = ...) -> None: ...
+
+class ShadowDecision(_message.Message):
+    __slots__ = ("outcome", "reason", "agent_id", "group_id")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    outcome: _types_pb2.Outcome
+    reason: _types_pb2.Reason
+    agent_id: str
+    group_id: str
+    def __init__(self, outcome: _Optional[_Union[_types_pb2.Outcome, str]] = ..., reason: _Optional[_Union[_types_pb2.Reason, str]] = ..., agent_id: _Optional[str] = ..., group_id: _Optional[str] = ...) -> None: ...
+
+class ShadowDifference(_message.Message):
+    __slots__ = ("at_ms", "buyer_id", "inquiry", "decision_id", "live", "shadow")
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
+    INQUIRY_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    at_ms: int
+    buyer_id: str
+    inquiry: bool
+    decision_id: str
+    live: ShadowDecision
+    shadow: ShadowDecision
+    def __init__(self, at_ms: _Optional[int] = ..., buyer_id: _Optional[str] = ..., inquiry: _Optional[bool] = ..., decision_id: _Optional[str] = ..., live: _Optional[_Union[ShadowDecision, _Mapping]] = ..., shadow: _Optional[_Union[ShadowDecision, _Mapping]] = ...) -> None: ...
+
+class ShadowAgent(_message.Message):
+    __slots__ = ("agent_id", "live_received", "shadow_received")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    LIVE_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    live_received: int
+    shadow_received: int
+    def __init__(self, agent_id: _Optional[str] = ..., live_received: _Optional[int] = ..., shadow_received: _Optional[int] = ...) -> None: ...
+
+class ShadowSums(_message.Message):
+    __slots__ = ("since_ms", "up_to_ms", "inquiries", "live_waiting", "shadow_waiting", "live_robot", "shadow_robot", "agents", "left_out", "differences", "live_etag")
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    UP_TO_MS_FIELD_NUMBER: _ClassVar[int]
+    INQUIRIES_FIELD_NUMBER: _ClassVar[int]
+    LIVE_WAITING_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_WAITING_FIELD_NUMBER: _ClassVar[int]
+    LIVE_ROBOT_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_ROBOT_FIELD_NUMBER: _ClassVar[int]
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    LIVE_ETAG_FIELD_NUMBER: _ClassVar[int]
+    since_ms: int
+    up_to_ms: int
+    inquiries: DecisionCounts
+    live_waiting: int
+    shadow_waiting: int
+    live_robot: int
+    shadow_robot: int
+    agents: _containers.RepeatedCompositeFieldContainer[ShadowAgent]
+    left_out: _containers.RepeatedCompositeFieldContainer[LeftOut]
+    differences: int
+    live_etag: str
+    def __init__(self, since_ms: _Optional[int] = ..., up_to_ms: _Optional[int] = ..., inquiries: _Optional[_Union[DecisionCounts, _Mapping]] = ..., live_waiting: _Optional[int] = ..., shadow_waiting: _Optional[int] = ..., live_robot: _Optional[int] = ..., shadow_robot: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[ShadowAgent, _Mapping]]] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., differences: _Optional[int] = ..., live_etag: _Optional[str] = ...) -> None: ...
+
+class WatchShadowResponse(_message.Message):
+    __slots__ = ("differences", "sums", "findings", "live_changed")
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    differences: _containers.RepeatedCompositeFieldContainer[ShadowDifference]
+    sums: ShadowSums
+    findings: _containers.RepeatedCompositeFieldContainer[_shop_pb2.LintFinding]
+    live_changed: bool
+    def __init__(self, differences: _Optional[_Iterable[_Union[ShadowDifference, _Mapping]]] = ..., sums: _Optional[_Union[ShadowSums, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_shop_pb2.LintFinding, _Mapping]]] = ..., live_changed: _Optional[bool] = ...) -> None: ...
 
 class PlanStaffingRequest(_message.Message):
     __slots__ = ("shop_id", "window", "target_percent", "target_ms", "concurrency", "multiplier_percent")

@@ -18,7 +18,7 @@ from fenliu.v1 import dispatch_pb2, types_pb2
 PROMPT_MS = 180_000
 """A round answered within this is answered promptly (3分钟响应率)."""
 
-_PAID_WITHIN_MS = 5 * 86_400_000
+PAID_WITHIN_MS = 5 * 86_400_000
 """No conversion asks for a payment later than this after the conversation began."""
 
 # With these the buyer's exchange is over: what was not answered is not carried on.
@@ -251,7 +251,7 @@ class Projection:
         if event.type == dispatch_pb2.ORDER_EVENT_TYPE_PAID:
             buyer.last_paid_ms = max(buyer.last_paid_ms or 0, at_ms)
             self._paid.append(
-                (at_ms, shop.shop_id, order.buyer_id, at_ms - _PAID_WITHIN_MS, at_ms, at_ms)
+                (at_ms, shop.shop_id, order.buyer_id, at_ms - PAID_WITHIN_MS, at_ms, at_ms)
             )
 
 

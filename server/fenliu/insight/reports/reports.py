@@ -61,6 +61,16 @@ class Reports:
         """As `TableReader.come_up`."""
         await self._tables.come_up(shop_id)
 
+    async def known_until(self, shop_id: str, start_ms: int, end_ms: int, now_ms: int) -> int:
+        """Up to when things are known of a shop, once the tables are as far as the log; refuses as `report` does.
+
+        Raises ReportRefused, ReportsBehind, TookTooLong, LogUnreadable.
+        """
+        await self.come_up(shop_id)
+        return await self._tables.read(
+            lambda connections: known_until(connections[0], shop_id, start_ms, end_ms, now_ms)
+        )
+
 
 def report(
     connections: Sequence[sqlite3.Connection],
