@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import asdict
 
+from benchmarks import overload
 from benchmarks.processes import PROJECT
 from benchmarks.rows import ROWS
 from benchmarks.table import (
@@ -93,6 +94,8 @@ def _measure_all(names: list[str], scale: Scale, *, keep: bool) -> list[str]:
     if keep:
         record(rows, core=load_core().name, loads=loads)
         write_readme(ROWS.values(), read_recorded())
+        if series := rows.get("overload", Measured(())).series:
+            overload.draw(series)
     return failed
 
 
@@ -120,7 +123,8 @@ def _measure_beside(name: str, scale: Scale) -> Measured | Failed | str:
     if done.returncode:
         return Failed(f"ended with {done.returncode}")
     found = json.loads(done.stdout.splitlines()[-1])
-    return Measured(tuple(Figure(**figure) for figure in found["figures"]), tuple(found["notes"]))
+    figures = tuple(Figure(**figure) for figure in found["figures"])
+    return Measured(figures, tuple(found["notes"]), found["series"])
 
 
 if __name__ == "__main__":

@@ -13,12 +13,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import grpc
-from benchmarks.figures import median, spread
 from benchmarks.processes import (
     ALL_CORES,
     LOAD_CORES,
@@ -33,12 +30,11 @@ from benchmarks.shops import LONG_LEASE, many_shops, open_shops
 from benchmarks.table import Figure, Measured, Scale
 
 from fenliu.journal.directory import DATABASE
+from fenliu.load.batches import send_batches
+from fenliu.load.figures import median, spread
 from fenliu.load.workload import (
     BATCH,
     KNOWN_BUYERS,
-    REPORT,
-    ROUTE_BATCH,
-    ROUTE_STREAM,
     SHOP,
     Workload,
 )
@@ -48,73 +44,20 @@ AGENTS = 500
 SHOPS = 10_000
 AGENTS_OF_MANY = 5
 BATCHES = 400
-UNDER_WAY = 4
 IDLE_CLOSE_MS = 10_000
 
-Batches = Sequence[tuple[bytes, bytes]]
 
-
-async def _stream(channel: grpc.aio.Channel, batches: Batches, *, replies: bool) -> list[bytes]:
-    """Sends all batches and their replies; the last answer of each kind."""
-    report = channel.unary_unary(REPORT)
-    call = channel.stream_stream(ROUTE_STREAM)()
-    room = asyncio.Semaphore(UNDER_WAY)
-    last = [b"", b""]
-
-    async def reported(events: bytes) -> None:
-        last[1] = await report(events)
-        room.release()
-
-    async def read() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for _, events in batches:
-                last[0] = await call.read()
-                if replies:
-                    tasks.create_task(reported(events))
-                else:
-                    room.release()
-
-    reading = asyncio.create_task(read())
-    for inquiries, _ in batches:
-        await room.acquire()
-        await call.write(inquiries)
-    await call.done_writing()
-    await reading
-    return last
-
-
-async def _unary(channel: grpc.aio.Channel, batches: Batches, *, replies: bool) -> list[bytes]:
-    """As `_stream`, by RouteBatch."""
-    route, report = channel.unary_unary(ROUTE_BATCH), channel.unary_unary(REPORT)
-    pending = iter(batches)
-    last = [b"", b""]
-
-    async def worker() -> None:
-        for inquiries, events in pending:
-            last[0] = await route(inquiries)
-            if replies:
-                last[1] = await report(events)
-
-    await asyncio.gather(*(worker() for _ in range(UNDER_WAY)))
-    return last
-
-
-def rate(target: str, batches: Batches, *, streamed: bool = True, replies: bool = True) -> float:
+def rate(
+    target: str,
+    batches: Sequence[tuple[bytes, bytes]],
+    *,
+    streamed: bool = True,
+    replies: bool = True,
+) -> float:
     """Inquiries a second over all batches."""
-
-    async def run() -> float:
-        options = (("grpc.max_receive_message_length", -1),)
-        async with grpc.aio.insecure_channel(target, options=options) as channel:
-            await channel.channel_ready()
-            begun = time.perf_counter()
-            routed, reported = await (_stream if streamed else _unary)(
-                channel, batches, replies=replies
-            )
-            took = time.perf_counter() - begun
-        _check(routed, reported)
-        return len(batches) * BATCH / took
-
-    return asyncio.run(run())
+    answered = asyncio.run(send_batches(target, batches, streamed=streamed, replies=replies))
+    _check(answered.routed, answered.reported)
+    return answered.rate * BATCH
 
 
 def _check(routed: bytes, reported: bytes) -> None:
@@ -125,7 +68,7 @@ def _check(routed: bytes, reported: bytes) -> None:
         assert not event.status.code, event
 
 
-def _known(shops: Sequence[str], known: int) -> Batches:
+def _known(shops: Sequence[str], known: int) -> list[tuple[bytes, bytes]]:
     workload = Workload(shops, known=known, new=0)
     return [workload.batch() for _ in range(-(-known // BATCH))]
 

@@ -15,12 +15,12 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks.figures import median
 from benchmarks.processes import fenliu
 from benchmarks.shops import LONG_LEASE, open_shops
 from benchmarks.table import Figure, Measured, Scale
 
 from fenliu.client import FenliuClient, Router
+from fenliu.load.figures import median
 from fenliu.load.workload import Workload
 from fenliu.v1 import dispatch_pb2
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.figures import median
 from benchmarks.table import Figure, Measured, Missing, Scale
 
 from fenliu.engine import CommandKind, CoreUnavailableError, load_core
+from fenliu.load.figures import median
 from fenliu.load.workload import BATCH, SHOP, Workload, online, shop_document
 from fenliu.v1 import shop_pb2
 

@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import grpc
-from benchmarks.figures import median
 from benchmarks.processes import LOAD_CORES, SERVER_CORES, Server, fenliu, on_cores
 from benchmarks.shops import many_shops
 from benchmarks.table import Figure, Measured, Scale
 
 from fenliu.client import FenliuClient
+from fenliu.load.figures import median
 from fenliu.load.workload import agent_ids, shop_document
 from fenliu.v1 import presence_pb2, types_pb2
 

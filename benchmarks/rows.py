@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks import batches, client_gain, engine, loop_hold, memory, presence, unary, workers
+from benchmarks import (
+    batches,
+    client_gain,
+    engine,
+    loop_hold,
+    memory,
+    overload,
+    presence,
+    sale_day,
+    unary,
+    workers,
+)
 from benchmarks.table import Row
 
 ROWS = {
@@ -18,6 +29,8 @@ ROWS = {
         Row("loop", "how long the event loop is held", loop_hold.measure),
         Row("journal", "bytes on disk for an inquiry", batches.measure_journal),
         Row("client", "what fenliu.client gains over unary calls", client_gain.measure),
+        Row("sale-day", "a generated 双11 with presence, replies and orders", sale_day.measure),
+        Row("overload", "what is left when more is asked for than can be done", overload.measure),
         Row("workers", "two worker processes beside one", workers.measure),
     )
 }

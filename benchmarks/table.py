@@ -11,7 +11,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A row's figures, and what else is worth a line."""
+    """A row's figures, what else is worth a line, and what a picture is drawn from."""
 
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
+    series: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def record(
             },
             "notes": list(measured.notes),
         }
+        if measured.series:
+            recorded[name]["series"] = measured.series
     path.write_text(json.dumps(recorded, ensure_ascii=False, indent=1) + "\n")
 
 

@@ -20,11 +20,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.figures import median, percentile, spread
 from benchmarks.processes import Server, echo, fenliu
 from benchmarks.shops import LONG_LEASE, open_shops
 from benchmarks.table import Figure, Measured, Scale
 
+from fenliu.load.figures import median, percentile, spread
 from fenliu.load.generator import at_random, closed_loop, open_loop
 from fenliu.load.workload import ROUTE, SHOP, Workload
 from fenliu.v1 import dispatch_pb2

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 from benchmarks.batches import AGENTS_OF_MANY, SHOPS, rate
-from benchmarks.figures import median
 from benchmarks.processes import Server, fenliu, run_module
 from benchmarks.shops import LONG_LEASE, many_shops, open_shops
 from benchmarks.table import Figure, Measured, Missing, Scale
 
+from fenliu.load.figures import median
 from fenliu.load.generator import closed_loop
 from fenliu.load.workload import BATCH, ROUTE, Workload
 

@@ -14,7 +14,18 @@ from end_to_end.processes import PROJECT, environment
 ROWS = {
     # Those that need no more than a moment; the others start servers.
     "fast": ("engine", "growth", "journal"),
-    "slow": ("unary", "hot-shop", "many-shops", "memory", "presence", "loop", "client", "workers"),
+    "slow": (
+        "unary",
+        "hot-shop",
+        "many-shops",
+        "memory",
+        "presence",
+        "loop",
+        "client",
+        "sale-day",
+        "overload",
+        "workers",
+    ),
 }
 
 
@@ -50,6 +61,7 @@ def test_a_row_fills_its_figures(row: str):
         assert figure["value"] >= 0, figure
     assert any(figure["goal"] is not None for figure in measured["figures"]) or row in (
         "client",
+        "sale-day",
         "workers",
     )
 

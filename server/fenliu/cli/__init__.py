@@ -15,6 +15,7 @@ from fenliu import __version__
 from fenliu.app import App
 from fenliu.cli.apply import apply
 from fenliu.cli.backup import backup, restore
+from fenliu.cli.bench import bench
 from fenliu.cli.check import check
 from fenliu.cli.command import Group, Option
 from fenliu.cli.demo import demo
@@ -81,5 +82,6 @@ for _command in (
     check,
     state_hash,
     demo,
+    bench,
 ):
     main.add_command(_command)

@@ -19,7 +19,7 @@ from itertools import islice
 from fenliu.load.http2 import Connection
 
 DRAIN_S = 5.0
-"""How long answers are waited for after the last call was due, without a deadline."""
+"""How long an answer is waited for, without a deadline."""
 
 
 @dataclass(slots=True)
@@ -57,9 +57,10 @@ def closed_loop(
     *,
     under_way: int,
     connections: int = 1,
+    seconds: float | None = None,
     samples: int = 8,
 ) -> Loaded:
-    """Sends all messages, so many at a time. Raises OSError."""
+    """Sends all messages, or those that go out within so many seconds, so many at a time. Raises OSError."""
     loaded = Loaded()
     pending = iter(messages)
     with _connected(target, method, connections, None) as (links, poll):
@@ -67,16 +68,20 @@ def closed_loop(
 
         def send(link: Connection) -> None:
             message = next(pending, None)
-            if message is not None:
+            if message is not None and time.perf_counter() < until:
                 link.call(len(sent_s), message)
                 sent_s.append(time.perf_counter())
                 loaded.latency_s.append(None)
 
         begun = time.perf_counter()
+        until = begun + seconds if seconds is not None else float("inf")
         for place in range(under_way):
             send(links[place % connections])
         while any(link.under_way for link in links):
-            for link in poll(DRAIN_S):
+            readable = poll(DRAIN_S)
+            if not readable:
+                raise TimeoutError(f"no answer within {DRAIN_S:g} s")
+            for link in readable:
                 for number, answer in link.receive():
                     _ended(loaded, number, answer, time.perf_counter() - sent_s[number], samples)
                     send(link)
@@ -137,7 +142,10 @@ def open_loop(
                 for number, answer in link.receive():
                     ended[number] = True
                     took = time.perf_counter() - begun - due_s[number]
-                    _ended(loaded, number, answer, took, samples)
+                    if deadline_s is not None and took >= deadline_s:
+                        loaded.late += 1  # the server gave it up, too, or answered too late
+                    else:
+                        _ended(loaded, number, answer, took, samples)
 
 
 def evenly(rate: float, seconds: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""The few statistics the rows need."""
+"""The few statistics a measurement needs."""
 
 from __future__ import annotations
 
