@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test check fast proto texts golden bench clean
+.PHONY: run test check fast proto texts golden bench simulate clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make check  formatting, lints, types"
 	@echo "make fast   the quick tests only"
 	@echo "make bench  the benchmarks, figures for benchmarks/README.md"
+	@echo "make simulate SEEDS=1000  whole runs with faults, each from a seed (docs/durability.md)"
 	@echo "make proto  regenerate the code made from proto/"
 	@echo "make texts  regenerate the schema of shop files and click's Chinese"
 
@@ -32,6 +33,10 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+simulate: setup
+	@cd tests && PYTHONPATH=../server:. ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),1000) \
+	  --first $(or $(FIRST),0) --core $(or $(CORE),auto) $(if $(STATE),--state $(abspath $(STATE)))
 
 proto: setup
 	@$(BIN)/python scripts/generate_proto.py

@@ -302,23 +302,36 @@ async def test_a_failed_commit_undoes_all_that_was_built_on_it(dispatcher, journ
     assert answer.conversation_id == "c1"
 
 
-async def test_nothing_is_served_until_the_journal_can_be_written_again(dispatcher, journal):
+async def test_nothing_is_decided_until_the_journal_can_be_written_again_and_reads_work(
+    dispatcher, journal, core
+):
     await staffed(dispatcher)
     journal.fail_before = journal.fail_probes = True
     with pytest.raises(JournalUnavailable):
         await dispatcher.command(ROUTE, route("b1"), now_ms=NOW)
     await until(lambda: journal.failed_probes >= 3)
     assert not dispatcher.healthy
-    for refused in (
-        dispatcher.command(ROUTE, route("b1"), now_ms=NOW),
-        dispatcher.query(QueryKind.GET_SHOP, get_shop()),
-    ):
-        with pytest.raises(JournalUnavailable):
-            await refused
+    with pytest.raises(JournalUnavailable):
+        await dispatcher.command(ROUTE, route("b1"), now_ms=NOW)
+    assert (await dispatcher.query(QueryKind.GET_SHOP, get_shop())).code == 0
+    assert await open_conversations(dispatcher, NOW + 1) == 0
+    assert await dispatcher.state_hash() == (logged_hash(journal, core), 1)
     assert len(journal.groups) == 4
     journal.fail_before = journal.fail_probes = False
     await until(lambda: dispatcher.healthy)
     assert (await dispatcher.command(ROUTE, route("b1"), now_ms=NOW)).code == 0
+
+
+async def test_nothing_is_shown_before_the_state_is_again_what_the_log_says(dispatcher, journal):
+    await staffed(dispatcher)
+    journal.fail_before = journal.fail_reads = True
+    with pytest.raises(JournalUnavailable):
+        await dispatcher.command(ROUTE, route("b1"), now_ms=NOW)
+    with pytest.raises(JournalUnavailable):
+        await dispatcher.query(QueryKind.GET_SHOP, get_shop())
+    journal.fail_before = journal.fail_reads = False
+    await until(lambda: dispatcher.healthy)
+    assert (await dispatcher.query(QueryKind.GET_SHOP, get_shop())).code == 0
 
 
 async def test_a_really_full_disk_is_survived(core, tmp_path):

@@ -323,6 +323,16 @@ def test_a_probe_changes_nothing_and_fails_when_nothing_can_be_written(tmp_path)
     journal.close()
 
 
+def test_a_probe_writes(tmp_path):
+    journal = SqliteJournal.open(tmp_path)
+    log = tmp_path / "fenliu.db-wal"
+    for _ in range(3):
+        before = log.stat().st_size if log.exists() else 0
+        journal.probe().result()
+        assert log.stat().st_size > before
+    journal.close()
+
+
 @pytest.mark.parametrize(("durability", "level"), [("full", 2), ("relaxed", 1)])
 def test_durability_sets_how_far_a_commit_is_waited_for(tmp_path, durability, level):
     seen = []

@@ -22,7 +22,6 @@ from fenliu.cli.demo import demo
 from fenliu.cli.errors import one_line_errors
 from fenliu.cli.explain import explain
 from fenliu.cli.language import Words
-from fenliu.cli.load import load
 from fenliu.cli.replay import replay
 from fenliu.cli.report import report
 from fenliu.cli.route import route
@@ -75,7 +74,6 @@ for _command in (
     shop,
     route,
     watch,
-    load,
     explain,
     report,
     replay,

@@ -196,6 +196,8 @@ class Commits:
         """After an error: a group may have gone in all the same; append ids at the heads tell."""
         lost = set(commit.entries)
         try:
+            # It may be there to be read and not be on the disk; after a probe it is.
+            await asyncio.wrap_future(self._journal.probe())
             heads = await asyncio.to_thread(self._journal.heads, lost)
             lost -= {
                 append.partition
@@ -204,7 +206,7 @@ class Commits:
                 and heads[append.partition].append_id == append.append_id
             }
         except JournalError as error:
-            log.error("the journal cannot be read either", exc_info=error)
+            log.error("whether it went in is not known", exc_info=error)
         finally:
             self._settle(commit, lost)
 

@@ -21,7 +21,7 @@ from fenliu.dispatch.commits import NO_RECORD, Commits
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
 from fenliu.dispatch.stored import Keeping, StoredState
 from fenliu.engine import CommandKind, Core, Engine, QueryKind
-from fenliu.journal import Journal
+from fenliu.journal import Journal, JournalError
 from fenliu.recovery import Recovered, recover
 
 log = logging.getLogger(__name__)
@@ -107,9 +107,12 @@ class Dispatcher:
         self._engine: Engine = core.engine(journal.partitions)
         self._commits = Commits(journal, core.rules_version, self)
         self._healthy = False
+        self._readable = False
+        """Whether the state is what the log says, so that it can be shown."""
         self._closed = False
         self._broken: set[int] = set()
         """Partitions whose state in the engine is not what the log says."""
+        self._mending = False
         self._losses = 0  # how often decisions were taken back
         self._setbacks = 0  # times in a row, with no commit between
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,12 +125,15 @@ class Dispatcher:
     async def start(self) -> Recovered:
         """Recovers the state, then serves. Raises what `recovery.recover` raises."""
         self._loop = asyncio.get_running_loop()
+        # A process that was killed may have left what can be read and is not on the disk yet.
+        await asyncio.wrap_future(self._journal.probe())
         self._engine, recovered = await asyncio.to_thread(
             recover, self._journal, self._core, store=self._state.store_if_much
         )
         self._recovered(recovered)
         log.info("read %d entries in %d records", recovered.entries, recovered.records)
         self._tell_durable(self._commits.ends)
+        self._readable = True
         self._set_healthy(True)
         self.run(self._apply_what_falls_due())
         for work in self._state.housekeeping():
@@ -209,11 +215,11 @@ class Dispatcher:
         """Answers from a state in which all that is due is applied, and which is durable.
 
         A clock that does not run says nothing about a query without a time: then nothing is applied
-        first. Raises as `command`.
+        first. Nor is anything while nothing can be written. Raises as `command`.
         """
-        self._admit()
+        self._admit_reading()
         now = self._clock.now_ms(now_ms)
-        if kind in TICKED_FIRST and (now_ms is not None or self._clock.runs):
+        if self._healthy and kind in TICKED_FIRST and (now_ms is not None or self._clock.runs):
             await self._decided(CommandKind.TICK, request, now, "")
         while True:
             try:
@@ -234,7 +240,7 @@ class Dispatcher:
 
         Computed from the journal, so it holds up nobody. Raises as `command`.
         """
-        self._admit()
+        self._admit_reading()
         await self._durable(None)
         ends = {partition: seq for partition, (seq, _) in self._commits.ends.items()}
         return await self._state.state_hash(ends)
@@ -276,6 +282,7 @@ class Dispatcher:
     async def close(self) -> None:
         """Takes no more calls, answers those under way, ends. The journal stays open."""
         self._closed = True
+        self._readable = False
         self._set_healthy(False)
         await self.drain()
         for task in self._tasks:
@@ -288,6 +295,15 @@ class Dispatcher:
     def _admit(self) -> None:
         if not self._healthy:
             raise JournalUnavailable
+        self._limit()
+
+    def _admit_reading(self) -> None:
+        """As `_admit`, and also while the state is right and only nothing can be written."""
+        if not self._readable:
+            raise JournalUnavailable
+        self._limit()
+
+    def _limit(self) -> None:
         if self._commits.waiting >= self._max_waiting:
             raise Overloaded(OVERLOAD_RETRY_MS)
 
@@ -316,7 +332,7 @@ class Dispatcher:
     async def _fetch(self, ids: bytes, losses: int) -> None:
         """Gets the engine chunks; raises when decisions made before have been taken back meanwhile."""
         await self._state.fetch(ids)
-        if self._losses != losses or not self._healthy:
+        if self._losses != losses or not self._readable:
             raise JournalUnavailable
 
     async def _yield(self, losses: int) -> None:
@@ -438,40 +454,56 @@ class Dispatcher:
         return EngineFailure()
 
     def take_back(self, partitions: Set[int]) -> None:
-        """Serves nobody until these partitions are again what the log says."""
-        mending = bool(self._broken)
+        """Serves nobody until these partitions are again what the log says; then reads, until it can write."""
         self._broken |= partitions
         self._losses += 1
+        self._readable = False
         self._set_healthy(False)
-        if not mending:
+        if not self._mending:
+            self._mending = True
             self.run(self._mend())
 
     async def _mend(self) -> None:
-        while self._broken:
+        mended: set[int] = set()
+        while True:
             if self._setbacks:
                 pause = FIRST_RETRY_S * 2 ** min(self._setbacks - 1, 10)
                 await asyncio.sleep(min(pause, LAST_RETRY_S))
             self._setbacks += 1
             await self.drain()  # what was decided before the engine failed is still good
-            broken = frozenset(self._broken)
+            mended |= await self._read_back(frozenset(self._broken))
+            self._readable = not self._broken and not self._closed
             try:
                 await asyncio.wrap_future(self._journal.probe())
-                engine, recovered = await asyncio.to_thread(
-                    recover, self._journal, self._core, broken, unusable=self._state.unusable
-                )
-                self._swap_in(engine, broken)
-            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException as error:  # an engine's panic is no Exception
-                log.error("partitions cannot be read back yet", exc_info=error)
+            except JournalError as error:
+                log.error("the journal cannot be written", exc_info=error)
                 continue
-            for partition in broken:
-                self._commits.ends[partition] = NO_RECORD
-            self._recovered(recovered)
-            self._tell_durable(broken)
-            self._broken -= broken
-            log.warning("read back %d partitions: serving again", len(broken))
+            if not self._broken:
+                break
+        self._mending = False
+        self._tell_durable(mended)
+        log.warning("read back %d partitions: serving again", len(mended))
         self._set_healthy(not self._closed)
+
+    async def _read_back(self, broken: Set[int]) -> Set[int]:
+        """Puts these partitions in place as the log says; returns them, or none when that cannot be yet."""
+        if not broken:
+            return broken
+        try:
+            engine, recovered = await asyncio.to_thread(
+                recover, self._journal, self._core, broken, unusable=self._state.unusable
+            )
+            self._swap_in(engine, broken)
+        except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # an engine's panic is no Exception
+            log.error("partitions cannot be read back yet", exc_info=error)
+            return frozenset()
+        for partition in broken:
+            self._commits.ends[partition] = NO_RECORD
+        self._recovered(recovered)
+        self._broken -= broken
+        return broken
 
     def _recovered(self, recovered: Recovered) -> None:
         """Goes on from where a recovery ended."""

@@ -129,7 +129,11 @@ class Journal(Reader, Protocol):
         ...
 
     def probe(self) -> Future[None]:
-        """Writes durably without changing anything; the future raises StorageError if it cannot."""
+        """Writes something durably and takes it back; the future raises StorageError if it cannot.
+
+        Then all that readers see now is durable, too, also what an ended process or a failed append
+        has left.
+        """
         ...
 
     def put_chunks(

@@ -16,7 +16,8 @@ SELECT column1, column2 + 1, column3, column4 FROM (VALUES {rows})
 WHERE coalesce((SELECT max(seq) FROM records WHERE partition = column1), 0) = column2"""
 _APPENDED_AT_ONCE = 1024  # records; SQLite takes 32766 values in a statement
 _APPENDED = "SELECT 1 FROM records WHERE partition = ? AND seq = ? AND append_id = ?"
-_PROBE = "UPDATE meta SET value = value WHERE key = 'schema_version'"
+_PROBE = "INSERT INTO meta (key, value) VALUES ('probe', zeroblob(16384))"
+_UNPROBE = "DELETE FROM meta WHERE key = 'probe'"
 # One by one, since SQLite looks through all the records for both in one.
 _ENDS = """SELECT (SELECT min(seq) FROM records WHERE partition = :partition),
 (SELECT max(seq) FROM records WHERE partition = :partition)"""
@@ -61,8 +62,13 @@ def _append(connection: sqlite3.Connection, group: Sequence[Append]) -> list[int
 
 
 def probe(connection: sqlite3.Connection) -> None:
-    """As `Journal.probe`."""
+    """As `Journal.probe`. Commits between; a row left by a process that ended there is as good as none."""
+    # Something that is there, and is gone again: writing what is there already writes nothing.
+    connection.execute(_UNPROBE)
     connection.execute(_PROBE)
+    connection.execute("COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_UNPROBE)
 
 
 def put_chunks(

@@ -13,13 +13,11 @@ from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
 from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.decisions import Decisions
-from fenliu.insight.reports.load import LoadTables
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.decisions import DecisionMethods
 from fenliu.rpc.insight import InsightMethods
-from fenliu.rpc.load import LoadStreams
 from fenliu.rpc.methods import SERVICE_NAMES, Methods, SanitisedServices
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.reports import ReportMethods
@@ -57,7 +55,6 @@ class RpcServer:
         reports: Reports,
         decisions: Decisions,
         jobs: Jobs,
-        load: LoadTables,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -70,7 +67,6 @@ class RpcServer:
         self._streams = GatewayStreams(dispatcher)
         self._watches = WatchStreams(dispatcher, watch, slow_reader_ms=slow_reader_ms)
         self._server = grpc.aio.server(options=OPTIONS)
-        self._screens = LoadStreams(dispatcher, load, slow_reader_ms=slow_reader_ms)
         self._health = health.aio.HealthServicer()
         self._jobs = jobs
         shadows = ShadowStreams(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
@@ -80,7 +76,6 @@ class RpcServer:
             | self._streams.handlers()
             | self._presence.handlers()
             | self._watches.handlers()
-            | self._screens.handlers()
             | ShopMethods(documents).handlers()
             | ShopHistoryMethods(documents, audit).handlers()
             | InsightMethods(dispatcher, explainer).handlers()
@@ -122,5 +117,4 @@ class RpcServer:
         self._streams.drain()
         self._watches.drain()
         self._jobs.stop()
-        self._screens.drain()
         await self._server.stop(grace_ms / 1_000)
