@@ -199,7 +199,7 @@ def flip_a_bit(data: Path) -> None:
 
 def cut_the_file(data: Path) -> None:
     with (data / "fenliu.db").open("r+b") as file:
-        file.truncate((data / "fenliu.db").stat().st_size - 4096)
+        file.truncate((data / "fenliu.db").stat().st_size - 8192)
 
 
 def rewrite_last(data: Path, *, rules_version: int = 1, forget: bool = False) -> None:
@@ -250,9 +250,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str | None, str, str]] = {
         "restore the newest backup that is whole",
     ),
     "a newer schema": (
-        lambda data: execute(data, "UPDATE meta SET value = 3 WHERE key = 'schema_version'"),
+        lambda data: execute(data, "UPDATE meta SET value = 4 WHERE key = 'schema_version'"),
         "",
-        "written by a newer version (schema 3; this one knows 2)",
+        "written by a newer version (schema 4; this one knows 3)",
         "use the version that wrote it",
     ),
     "a lost key": (
@@ -264,11 +264,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str | None, str, str]] = {
     "an unknown format": (
         lambda data: execute(
             data,
-            "UPDATE records SET record = CAST(substr(record, 1, 4) || x'0002' || substr(record, 7)"
+            "UPDATE records SET record = CAST(substr(record, 1, 4) || x'0003' || substr(record, 7)"
             " AS BLOB) WHERE seq = 4",
         ),
         f"partition {DEMO}, record 4: ",
-        "format 2; this program knows 1",
+        "format 3; this program knows 2",
         "if a newer version wrote it: use the version that wrote it",
     ),
     "newer rules": (

@@ -100,6 +100,11 @@ async def play(dispatcher: Dispatcher, journal: SqliteJournal) -> None:
     )
     await do(CommandKind.SET_PRESENCE, gone, at)
     await do(CommandKind.ROUTE, dispatch_pb2.RouteRequest(shop_id="plain", buyer_id="last"), at)
+    batch = dispatch_pb2.RouteBatchRequest()
+    for number in range(100):  # together in one record, a large one
+        batch.requests.add(shop_id="plain", buyer_id=f"b{number}", request_id=f"batch-{number}")
+    answer = await dispatcher.batch(CommandKind.ROUTE, batch.SerializeToString(), now_ms=at)
+    assert answer.code == 0, answer
 
 
 async def minute_of(do, shop_id: str, minute: int, at: int) -> None:

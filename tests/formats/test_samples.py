@@ -26,7 +26,7 @@ from fenliu.journal.backup import back_up, restore
 from fenliu.recovery import recover, replay, state_hash, verify
 
 SAMPLES = sorted(path.parent for path in Path(__file__).parent.glob("v*/sample.json"))
-SCHEMA = 2
+SCHEMA = 3
 
 
 @pytest.fixture(params=SAMPLES, ids=lambda path: path.name)
@@ -191,7 +191,7 @@ def test_a_newer_schema_is_refused_and_left_alone(data):
 
 # The format's two bytes are the fifth and the sixth of every header.
 NEWER_FORMAT = (
-    "UPDATE {0} SET {1} = CAST(substr({1}, 1, 4) || x'0002' || substr({1}, 7) AS BLOB)"
+    "UPDATE {0} SET {1} = CAST(substr({1}, 1, 4) || x'{2}' || substr({1}, 7) AS BLOB)"
     " WHERE partition = ?"
 )
 
@@ -202,10 +202,16 @@ def test_newer_formats_are_refused_by_name(core, data):
     chunk_id = bytes.fromhex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     journal.put_chunks(partition, {chunk_id: b"abc"}, 1).result()
     journal.put_manifest(partition, head.seq, 1, 1, b"content").result()
-    for table, column in (("records", "record"), ("manifests", "manifest"), ("chunks", "chunk")):
-        query(data, NEWER_FORMAT.format(table, column), partition)
+    for table, column, newer in (
+        ("records", "record", "0003"),
+        ("manifests", "manifest", "0002"),
+        ("chunks", "chunk", "0002"),
+    ):
+        query(data, NEWER_FORMAT.format(table, column, newer), partition)
     words = "format 2; this program knows 1"
-    with pytest.raises(NewerRecord, match=f"partition {partition}, record 1: {words}"):
+    with pytest.raises(
+        NewerRecord, match=f"partition {partition}, record 1: format 3; this program knows 2"
+    ):
         replay(journal, load_core(core.CORE))
     with pytest.raises(NewerSnapshot, match=f"partition {partition}, snapshot {head.seq}: {words}"):
         journal.manifest(partition)

@@ -217,7 +217,7 @@ def cut(path):
         (
             lambda path: execute(path, "UPDATE meta SET value = 9 WHERE key = 'schema_version'"),
             NewerVersion,
-            "newer version .schema 9; this one knows 2",
+            "newer version .schema 9; this one knows 3",
         ),
         (
             lambda path: execute(path, "DELETE FROM meta WHERE key = 'token_key'"),

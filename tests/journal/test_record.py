@@ -1,5 +1,6 @@
 """The bytes of a record, and what a reader says when they are not what was written."""
 
+import google_crc32c
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,23 @@ def test_what_is_packed_is_what_is_read(entries, seq, partition, now_ms):
     assert unpack(data, partition, seq) == Record(**fields, checksum=checksum)
 
 
+def test_a_large_record_is_smaller_than_what_is_in_it():
+    fields = FIELDS | {"entries": b"".join(b"entry %d" % n for n in range(5_000))}
+    data, checksum = pack(**fields)
+    assert data[4:6] == b"\0\2"
+    assert len(data) < len(fields["entries"]) // 2
+    assert unpack(data, 3, 7) == Record(**fields, checksum=checksum)
+
+
+def test_a_large_record_that_does_not_unpack_is_corrupt():
+    data, _ = pack(**FIELDS | {"entries": bytes(5_000)})
+    broken = data[:68] + bytes(4) + b"no frame of zstd's"
+    checksum = google_crc32c.extend(google_crc32c.value(broken[:68]), broken[72:])
+    broken = broken[:68] + checksum.to_bytes(4, "big") + broken[72:]
+    with pytest.raises(CorruptRecord, match="partition 3, record 7: its entries do not unpack"):
+        unpack(broken, 3, 7)
+
+
 def test_every_flipped_bit_is_found():
     data, _ = pack(**FIELDS)
     for bit in range(len(data) * 8):
@@ -73,7 +91,7 @@ def test_a_record_in_the_wrong_place_is_refused():
 
 def test_another_format_is_named():
     data, _ = pack(**FIELDS)
-    with pytest.raises(CorruptRecord, match="format 2; this program knows 1"):
-        unpack(data[:5] + b"\x02" + data[6:], 3, 7)
+    with pytest.raises(CorruptRecord, match="format 3; this program knows 2"):
+        unpack(data[:5] + b"\x03" + data[6:], 3, 7)
     with pytest.raises(CorruptRecord, match="begins with b'FLS1', not b'FLR1'"):
         unpack(b"FLS1" + data[4:], 3, 7)

@@ -236,10 +236,10 @@ def test_an_impossible_number_of_partitions_is_refused(tmp_path, partitions):
 def test_a_newer_schema_is_refused(tmp_path):
     SqliteJournal.open(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "fenliu.db", isolation_level=None)
-    connection.execute("UPDATE meta SET value = 3 WHERE key = 'schema_version'")
+    connection.execute("UPDATE meta SET value = 4 WHERE key = 'schema_version'")
     connection.close()
     for refused in (SqliteJournal.open, SqliteReader):
-        with pytest.raises(IncompatibleDirectory, match=r"newer version .schema 3; this one kn"):
+        with pytest.raises(IncompatibleDirectory, match=r"newer version .schema 4; this one kn"):
             refused(tmp_path)
 
 
@@ -287,7 +287,7 @@ def test_a_full_disk_is_an_error_with_its_cause_and_leaves_nothing(tmp_path):
 
     journal, writer = Small.open(tmp_path), Writer()
     journal.append([writer.next(0, 1)]).result()
-    group = [writer.next(1, 1), writer.next(0, 2, b"x" * 100_000)]
+    group = [writer.next(1, 1), writer.next(0, 2, os.urandom(100_000))]
     with pytest.raises(StorageError, match="database or disk is full") as error:
         journal.append(group).result()
     assert isinstance(error.value.__cause__, sqlite3.OperationalError)

@@ -22,6 +22,9 @@ PACE_S = 0.002
 PACED = range(4, 64)
 """Of how many answers the commit before has to be for that. The few go at once; for many there is no need."""
 
+PACKED_ASIDE = 1_000_000
+"""Bytes of entries from which on records are packed in a thread, so that the loop is not held meanwhile."""
+
 NO_RECORD = (0, 0)  # where an empty log ends: (seq, checksum)
 
 
@@ -52,11 +55,13 @@ class Host(Protocol):
 class _Commit:
     """What goes into the journal together, and the answers that wait for it."""
 
-    __slots__ = ("answers", "appends", "checksums", "counts", "entries", "waiters")
+    __slots__ = ("answers", "appends", "checksums", "counts", "entries", "sizes", "waiters")
 
     def __init__(self) -> None:
         self.entries: dict[int, list[bytes]] = {}
         self.counts: dict[int, int] = {}
+        self.sizes: dict[int, int] = {}
+        """Bytes of entries."""
         self.waiters: list[tuple[asyncio.Future[bool], int | None]] = []
         """Each with the partition it rests on; None: may rest on any."""
         self.answers = 0
@@ -109,7 +114,7 @@ class Commits:
         seq, _ = self.ends.get(partition, NO_RECORD)
         if self._in_flight is None or partition not in self._in_flight.entries:
             return seq, 0
-        return seq + 1, sum(map(len, self._in_flight.entries[partition]))
+        return seq + 1, self._in_flight.sizes[partition]
 
     def _last_with(self, partition: int | None) -> _Commit | None:
         if partition is None:
@@ -134,6 +139,7 @@ class Commits:
             self._schedule()
         commit.entries.setdefault(partition, []).append(entries)
         commit.counts[partition] = commit.counts.get(partition, 0) + count
+        commit.sizes[partition] = commit.sizes.get(partition, 0) + len(entries)
 
     def _schedule(self) -> None:
         """Sees to the next commit: not at once, so that what this turn of the loop still decides goes in, too."""
@@ -157,6 +163,23 @@ class Commits:
         if commit.answers in PACED:
             self._not_before = loop.time() + PACE_S
         now_ms = self._host.record_time_ms()
+        self._host.handed_in()
+        if sum(commit.sizes.values()) < PACKED_ASIDE:
+            self._pack(commit, now_ms)
+            self._store(commit)
+        else:
+            self._host.run(self._store_large(commit, now_ms))
+
+    async def _store_large(self, commit: _Commit, now_ms: int) -> None:
+        try:
+            await asyncio.to_thread(self._pack, commit, now_ms)
+        except BaseException:
+            self._settle(commit, commit.entries.keys())
+            raise
+        self._store(commit)
+
+    def _pack(self, commit: _Commit, now_ms: int) -> None:
+        """Makes its records. Changes nothing but the commit."""
         for partition, entries in commit.entries.items():
             seq, predecessor = self.ends.get(partition, NO_RECORD)
             append_id = secrets.token_bytes(16)
@@ -169,10 +192,13 @@ class Commits:
                 seq=seq + 1,
                 partition=partition,
                 predecessor=predecessor,
-                entries=b"".join(entries),
+                entries=entries[0] if len(entries) == 1 else b"".join(entries),
             )
             commit.appends.append(Append(partition, seq, append_id, record))
-        self._host.handed_in()
+
+    def _store(self, commit: _Commit) -> None:
+        """Hands its records to the journal."""
+        loop = asyncio.get_running_loop()
         self._journal.append(commit.appends).add_done_callback(
             lambda stored: loop.call_soon_threadsafe(self._stored, commit, stored)
         )
@@ -218,7 +244,7 @@ class Commits:
             if append.partition not in lost:
                 end = (append.expected_seq + 1, commit.checksums[append.partition])
                 self.ends[append.partition] = end
-                sizes[append.partition] = len(append.record)
+                sizes[append.partition] = commit.sizes[append.partition]
         self._finish(commit, lost)
         self._host.committed(sizes)
         if not lost:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fenliu.journal.errors import DirectoryInUse, IncompatibleDirectory, NewerVersion, StorageError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SNAPSHOTS_SINCE = 2
 """The first schema that has tables for manifests and chunks."""
 DATABASE = "fenliu.db"
@@ -67,8 +67,9 @@ def make_schema(connection: sqlite3.Connection, partitions: int) -> None:
             **new_identity(),
         }
         connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta.items())
-    elif _has_meta(connection) and schema_version(connection) == 1:
-        for statement in _SNAPSHOTS:
+    elif _has_meta(connection) and 1 <= (version := schema_version(connection)) < SCHEMA_VERSION:
+        # From 2 to 3 nothing changes but that there may be records of format 2.
+        for statement in _SNAPSHOTS if version < SNAPSHOTS_SINCE else ():
             connection.execute(statement)
         connection.execute(
             "UPDATE meta SET value = ? WHERE key = 'schema_version'", (SCHEMA_VERSION,)
