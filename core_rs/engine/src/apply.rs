@@ -1,12 +1,12 @@
 //! Applying facts: the only place where a shop's state changes. Asks no rule and never refuses.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
+use crate::buyers::{Contact, Key};
 use crate::inquiry::{self, Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
-use crate::state::{Contact, Conversation, Hops, Shop, Waiting};
+use crate::state::{Conversation, Hops, Shop, Waiting};
 use api::{Outcome, PresenceStatus, Reason, Sender};
 use record::entry::Command;
 use record::fact::Fact;
@@ -41,10 +41,9 @@ impl Shop {
                     ("", Command::CancelInquiry(request)) => &request.buyer_id,
                     (buyer_id, _) => buyer_id,
                 };
-                if let Some((key, _)) = self.buyers.get_key_value(buyer_id) {
-                    let key = key.clone();
-                    self.wait_no_more(&key);
-                    self.leave(&key);
+                if let Some(key) = self.buyers.find(buyer_id) {
+                    self.wait_no_more(key);
+                    self.leave(key);
                 }
             }
             (Fact::ReplyTimedOut(timed_out), _) => {
@@ -82,23 +81,23 @@ impl Shop {
                 accumulator => self.mixed.insert(owner.clone(), accumulator),
             };
         }
+        let buyer = self.buyers.key_of(buyer_id);
         match decided.outcome() {
-            Outcome::Agent => self.give_to_agent(decided, buyer_id, at_ms, command),
+            Outcome::Agent => self.give_to_agent(decided, buyer, at_ms, command),
             Outcome::Robot => {
-                let buyer = self.buyer_key(buyer_id);
-                self.give(decided, None, &buyer, at_ms, command);
+                self.give(decided, None, buyer, at_ms, command);
                 if decided.pool_entry {
-                    self.wait(decided, buyer_id, at_ms, command);
+                    self.wait(decided, buyer, at_ms, command);
                 }
             }
-            _ => self.wait(decided, buyer_id, at_ms, command),
+            _ => self.wait(decided, buyer, at_ms, command),
         }
     }
 
     fn give_to_agent(
         &mut self,
         decided: &record::Decided,
-        buyer_id: &str,
+        buyer: Key,
         at_ms: i64,
         command: &Command,
     ) {
@@ -109,8 +108,7 @@ impl Shop {
                 self.agent_mut(slot).volume.count(at_ms);
             }
         }
-        let buyer = self.buyer_key(buyer_id);
-        if self.give(decided, Some(slot), &buyer, at_ms, command) {
+        if self.give(decided, Some(slot), buyer, at_ms, command) {
             let agent = self.agent_mut(slot);
             agent.absolute_awaiting = agent.absolute_awaiting.map(|n| n.saturating_add(1));
         }
@@ -129,7 +127,7 @@ impl Shop {
         &mut self,
         decided: &record::Decided,
         agent: Option<u32>,
-        buyer: &Arc<str>,
+        buyer: Key,
         at_ms: i64,
         command: &Command,
     ) -> bool {
@@ -146,7 +144,7 @@ impl Shop {
             None => decided.group_id.as_str().into(),
         };
         let open = Conversation {
-            buyer: buyer.clone(),
+            buyer,
             agent,
             group,
             opened_at_ms: at_ms,
@@ -162,7 +160,7 @@ impl Shop {
     }
 
     /// What is kept of an inquiry, and its hops: a request's are new; who is moved keeps what they had.
-    fn origin(&self, decided: &record::Decided, buyer_id: &str, command: &Command) -> Origin {
+    fn origin(&self, decided: &record::Decided, buyer: Key, command: &Command) -> Origin {
         if let ("", Command::Route(request)) = (decided.buyer_id.as_str(), command) {
             return Origin {
                 inquiry: Asked::from(request).keep(),
@@ -173,7 +171,7 @@ impl Shop {
         if matches!(reason, Reason::LeftQueue | Reason::LeftPool)
             || decided.previous_conversation == 0
         {
-            let entry = self.waiting(buyer_id);
+            let entry = self.waiting(Some(buyer));
             return Origin {
                 inquiry: entry.and_then(|entry| entry.inquiry.clone()),
                 hops: entry.map(|entry| entry.hops).unwrap_or_default(),
@@ -243,7 +241,7 @@ impl Shop {
     }
 
     /// The buyer waits: with a new entry, or with the one there is, which keeps its place.
-    fn wait(&mut self, decided: &record::Decided, buyer_id: &str, at_ms: i64, command: &Command) {
+    fn wait(&mut self, decided: &record::Decided, buyer: Key, at_ms: i64, command: &Command) {
         let robot = decided.outcome() == Outcome::Robot;
         let (outcome, agent_id) = if robot {
             (Outcome::Pooled, String::new())
@@ -261,7 +259,7 @@ impl Shop {
         } else {
             String::new()
         };
-        let entry = match self.waiting(buyer_id) {
+        let entry = match self.waiting(Some(buyer)) {
             Some(entry)
                 if decided.reason() == Reason::StillWaiting
                     || robot && entry.outcome != Outcome::Queued =>
@@ -277,13 +275,13 @@ impl Shop {
                 target_agent_id,
                 target_group_id,
                 hops: if transferred {
-                    self.origin(decided, buyer_id, command).hops
+                    self.origin(decided, buyer, command).hops
                 } else {
                     entry.hops
                 },
             },
             None => {
-                let Origin { inquiry, hops } = self.origin(decided, buyer_id, command);
+                let Origin { inquiry, hops } = self.origin(decided, buyer, command);
                 Waiting {
                     outcome,
                     agent_id,
@@ -296,34 +294,28 @@ impl Shop {
                 }
             }
         };
-        self.step_out(buyer_id);
-        let buyer = self.buyer_key(buyer_id);
-        self.buyers.entry(buyer.clone()).or_default().waiting = Some(entry.into());
-        self.line_up(&buyer);
+        self.step_out(buyer);
+        self.buyers.get_mut(buyer).waiting = Some(entry.into());
+        self.line_up(buyer);
         // A group's agent from whom the buyer comes may be the one to go back to.
         self.unsettled.load |= transferred;
     }
 
     /// The buyer's waiting entry, if any, is gone.
-    fn wait_no_more(&mut self, buyer_id: &str) {
-        if self.waiting(buyer_id).is_some() {
-            self.step_out(buyer_id);
-            if let Some(buyer) = self.buyers.get_mut(buyer_id) {
-                buyer.waiting = None;
-            }
+    fn wait_no_more(&mut self, buyer: Key) {
+        if self.waiting(Some(buyer)).is_some() {
+            self.step_out(buyer);
+            self.buyers.get_mut(buyer).waiting = None;
         }
     }
 
     /// Opens a conversation; a buyer whom an agent has waits no more. The caller refreshes the agent.
     fn open(&mut self, number: u64, open: Conversation) {
         self.last_conversation = number;
-        let mut waits = false;
-        if let Some(buyer) = self.buyers.get_mut(&open.buyer) {
-            buyer.open = Some(number);
-            waits = buyer.waiting.is_some();
-        }
-        if waits && open.agent.is_some() {
-            self.wait_no_more(&open.buyer);
+        let buyer = self.buyers.get_mut(open.buyer);
+        buyer.set_open(Some(number));
+        if buyer.waiting.is_some() && open.agent.is_some() {
+            self.wait_no_more(open.buyer);
         }
         if let Some(slot) = open.agent {
             let agent = self.agent_mut(slot);
@@ -352,10 +344,8 @@ impl Shop {
             }
             self.refresh(slot);
         }
-        if let Some(buyer) = self.buyers.get_mut(&closed.buyer) {
-            buyer.open = None;
-        }
-        self.leave(&closed.buyer);
+        self.buyers.get_mut(closed.buyer).set_open(None);
+        self.leave(closed.buyer);
         self.closed_last = Some((fact.conversation, closed));
     }
 
@@ -376,8 +366,9 @@ impl Shop {
                 "" => &event.buyer_id,
                 buyer_id => buyer_id,
             };
+            let buyer = self.buyers.key_of(buyer_id);
             let open = Conversation {
-                buyer: self.buyer_key(buyer_id),
+                buyer,
                 agent: Some(author),
                 group,
                 opened_at_ms: now,
@@ -390,7 +381,7 @@ impl Shop {
             };
             self.open(conversation, open);
             self.derive_awaiting(author);
-            self.consult(buyer_id, author, consulted_at_ms, conversation, now);
+            self.consult(buyer, author, consulted_at_ms, conversation, now);
             return;
         }
         if let Some(author) = author {
@@ -404,7 +395,7 @@ impl Shop {
         };
         open.last_activity_ms = open.last_activity_ms.max(noted.at_ms);
         let Some(handler) = open.agent else { return };
-        let buyer = open.buyer.clone();
+        let buyer = open.buyer;
         let before = open.awaiting;
         match sender {
             Sender::Buyer => open.awaiting = true,
@@ -425,7 +416,7 @@ impl Shop {
             _ => None,
         };
         if let Some(consulted) = consulted {
-            self.consult(&buyer, consulted, consulted_at_ms, conversation, now);
+            self.consult(buyer, consulted, consulted_at_ms, conversation, now);
         }
     }
 
@@ -492,6 +483,7 @@ impl Shop {
 
     /// Frees some of what has expired: a little with every entry, so that no entry pays for many.
     pub fn free_expired(&mut self, now: i64) {
+        self.forget_strangers();
         for _ in 0..2 {
             self.requests.free_one(now);
             self.message_events.free_one(now);

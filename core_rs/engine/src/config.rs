@@ -94,8 +94,8 @@ impl Shop {
         let mut waiting: Vec<_> = self
             .buyers
             .iter()
-            .filter_map(|(id, buyer)| Some((buyer.waiting.as_deref()?, id)))
-            .map(|(entry, id)| (entry.since_ms, entry.decision, id.to_string()))
+            .filter_map(|(_, buyer)| Some((buyer.waiting.as_deref()?, buyer.id())))
+            .map(|(entry, id)| (entry.since_ms, entry.decision, id.to_owned()))
             .collect();
         let in_use = !open.is_empty() || !waiting.is_empty();
         if in_use && !request.force {

@@ -1,10 +1,79 @@
 //! Contacts: whom each buyer consulted last, while the buyer is live and after.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 
+use crate::buyers::{Contact, Key};
 use crate::chunks::Lifetimes;
+use crate::queue::Queue;
 use crate::remembered::{FETCHED, Generation};
-use crate::state::{Buyer, Contact, Shop};
+use crate::state::{ContactOf, Shop};
+
+/// By generation, about in the order the contacts run out: each buyer who left a contact to one, under
+/// the generation the buyer left it to last; others have gone on.
+#[derive(Default)]
+pub struct Leavers {
+    generations: VecDeque<(Generation, Queue<Leaver>)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leaver {
+    /// When the agent was consulted, in units of 4096 ms, rounded down; never later than that.
+    consulted_at: u32,
+    buyer: Key,
+}
+
+impl Leaver {
+    pub fn new(consulted_at_ms: i64, buyer: Key) -> Self {
+        let consulted_at = (consulted_at_ms >> 12).clamp(0, u32::MAX.into()) as u32;
+        Self {
+            consulted_at,
+            buyer,
+        }
+    }
+
+    fn consulted_at_ms(self) -> i64 {
+        i64::from(self.consulted_at) << 12
+    }
+}
+
+impl Leavers {
+    pub fn push(&mut self, generation: Generation, leaver: Leaver) {
+        match self.generations.back_mut() {
+            Some((last, queue)) if *last == generation => queue.push(leaver),
+            _ => {
+                let mut queue = Queue::default();
+                queue.push(leaver);
+                self.generations.push_back((generation, queue));
+            }
+        }
+    }
+
+    fn first(&self) -> Option<(Generation, Leaver)> {
+        let (generation, queue) = self.generations.front()?;
+        Some((*generation, queue.first()?))
+    }
+
+    fn pop(&mut self) -> Option<(Generation, Leaver)> {
+        let (generation, queue) = self.generations.front_mut()?;
+        let popped = (*generation, queue.pop()?);
+        if queue.is_empty() {
+            self.generations.pop_front();
+        }
+        Some(popped)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.generations.is_empty()
+    }
+
+    /// Bytes this takes.
+    pub fn memory(&self) -> usize {
+        self.generations
+            .iter()
+            .map(|(_, queue)| queue.memory())
+            .sum()
+    }
+}
 
 impl Shop {
     /// How long contacts exist, seen from `now`.
@@ -17,104 +86,83 @@ impl Shop {
     }
 
     /// The buyer's contact, if one exists at `now`.
-    pub fn contact(&self, buyer_id: &str, now: i64) -> Option<Contact> {
-        let contact = self.buyers.get(buyer_id)?.contact?;
+    pub fn contact(&self, buyer: Option<Key>, now: i64) -> Option<Contact> {
+        let contact = self.buyers[buyer?].contact()?;
         let exists = self.lifetimes(now).contact(contact.consulted_at_ms);
         exists.then_some(contact)
     }
 
-    /// The key under which the buyer stands, made if need be.
-    pub fn buyer_key(&mut self, buyer_id: &str) -> Arc<str> {
-        if let Some((key, _)) = self.buyers.get_key_value(buyer_id) {
-            return key.clone();
-        }
-        let key: Arc<str> = buyer_id.into();
-        self.buyers.insert(key.clone(), Buyer::default());
-        key
-    }
-
     /// Who is not live any more leaves the contact to the recent generation; without one nothing is
-    /// known of the buyer.
-    pub fn leave(&mut self, key: &Arc<str>) {
-        let Some(buyer) = self.buyers.get_mut(key) else {
-            return;
-        };
+    /// known of the buyer, who is forgotten when the command is done.
+    pub fn leave(&mut self, key: Key) {
+        let generation = self.keeping.generation;
+        let buyer = self.buyers.get_mut(key);
         if buyer.is_live() {
             return;
         }
-        let generation = self.keeping.generation;
-        match buyer.contact {
-            None => {
-                self.buyers.remove(key);
-            }
+        match buyer.contact() {
+            None => self.strangers.push(key),
             Some(contact) if buyer.left_in != generation => {
                 buyer.left_in = generation;
-                self.contact_queue
-                    .push_back((generation, contact.consulted_at_ms, key.clone()));
+                let leaver = Leaver::new(contact.consulted_at_ms, key);
+                self.leavers.push(generation, leaver);
             }
             Some(_) => {}
         }
     }
 
-    /// `key`: the buyer's, who is known.
-    pub fn set_contact(&mut self, key: Arc<str>, contact: Contact) {
-        let Some(buyer) = self.buyers.get_mut(&key) else {
-            return;
-        };
+    pub fn set_contact(&mut self, key: Key, contact: Contact) {
+        let buyer = &self.buyers[key];
         if buyer.waiting.is_some() {
-            self.step_out(&key);
-            self.put_contact(&key, contact);
-            self.line_up(&key);
+            self.step_out(key);
+            self.put_contact(key, contact);
+            self.line_up(key);
             self.unsettled.anything = true;
         } else {
             let live = buyer.is_live();
-            let before = buyer.contact.replace(contact);
-            self.move_contact(before, contact.conversation, &key);
+            self.put_contact(key, contact);
             if !live {
-                self.leave(&key);
+                self.leave(key);
             }
         }
     }
 
     /// Puts the contact in its places, apart from the lines and the generations.
-    pub fn put_contact(&mut self, key: &Arc<str>, contact: Contact) {
-        let buyer = self.buyers.entry(key.clone()).or_default();
-        let before = buyer.contact.replace(contact);
-        self.move_contact(before, contact.conversation, key);
-    }
-
-    /// The buyer's contact is of this conversation now.
-    fn move_contact(&mut self, before: Option<Contact>, conversation: u64, key: &Arc<str>) {
+    pub fn put_contact(&mut self, key: Key, contact: Contact) {
+        let buyer = self.buyers.get_mut(key);
+        let before = buyer.contact();
+        buyer.set_contact(contact);
         match before {
-            Some(before) if before.conversation == conversation => return,
+            Some(before) if before.conversation == contact.conversation => return,
             Some(before) => {
                 self.contact_buyers.remove(before.conversation);
             }
             None => {}
         }
-        self.contact_buyers.insert(conversation, key.clone());
+        self.contact_buyers
+            .insert(contact.conversation, ContactOf::new(key));
     }
 
     /// The buyer consulted an agent; an older consultation changes nothing.
-    pub fn consult(&mut self, buyer_id: &str, agent: u32, at_ms: i64, conversation: u64, now: i64) {
-        let contact = self.contact(buyer_id, now);
+    pub fn consult(&mut self, key: Key, agent: u32, at_ms: i64, conversation: u64, now: i64) {
+        let contact = self.contact(Some(key), now);
         if contact.is_none_or(|contact| at_ms >= contact.consulted_at_ms) {
             let contact = Contact {
                 agent,
                 consulted_at_ms: at_ms,
                 conversation,
             };
-            let buyer = self.buyer_key(buyer_id);
-            self.set_contact(buyer, contact);
+            self.set_contact(key, contact);
         }
     }
 
     /// The agent's word to a closed conversation renews the contact made in it.
     pub fn prolong_contact(&mut self, conversation: u64, author: u32, at_ms: i64, now: i64) {
-        let Some(buyer_id) = self.contact_buyers.get(conversation).cloned() else {
+        let Some(buyer) = self.contact_buyers.get(conversation) else {
             return;
         };
-        if let Some(contact) = self.contact(&buyer_id, now)
+        let key = buyer.buyer();
+        if let Some(contact) = self.contact(Some(key), now)
             && contact.agent == author
         {
             let consulted_at_ms = contact.consulted_at_ms.max(at_ms);
@@ -122,28 +170,41 @@ impl Shop {
                 consulted_at_ms,
                 ..contact
             };
-            self.set_contact(buyer_id, contact);
+            self.set_contact(key, contact);
+        }
+    }
+
+    /// Forgets those who have left and of whom nothing is known.
+    pub fn forget_strangers(&mut self) {
+        // One may have left several times.
+        self.strangers.sort_unstable();
+        self.strangers.dedup();
+        while let Some(key) = self.strangers.pop() {
+            let buyer = &self.buyers[key];
+            if !buyer.is_live() && buyer.contact().is_none() {
+                self.buyers.remove(key);
+            }
         }
     }
 
     /// Frees the contact at the head of the queue if it has expired.
     pub fn free_contact(&mut self, now: i64) {
-        let Some(&(generation, at_ms, ref key)) = self.contact_queue.front() else {
+        let Some((generation, leaver)) = self.leavers.first() else {
             return;
         };
-        if now.saturating_sub(at_ms) <= self.lookup.contact_lifetime_ms() {
+        let age = now.saturating_sub(leaver.consulted_at_ms());
+        if age <= self.lookup.contact_lifetime_ms() {
             return;
         }
-        let buyer = self.buyers.get(key).filter(|b| b.left_in == generation);
-        let kept = buyer.filter(|buyer| !buyer.is_live());
-        match kept.and_then(|buyer| buyer.contact) {
+        let buyer = &self.buyers[leaver.buyer];
+        let kept = buyer.left_in == generation && !buyer.is_live();
+        match buyer.contact().filter(|_| kept) {
             Some(contact) if self.lifetimes(now).contact(contact.consulted_at_ms) => {
                 // Renewed since. The queue is in the order of generations.
-                if generation == self.keeping.generation
-                    && let Some((_, _, key)) = self.contact_queue.pop_front()
-                {
-                    self.contact_queue
-                        .push_back((generation, contact.consulted_at_ms, key));
+                if generation == self.keeping.generation {
+                    self.leavers.pop();
+                    let leaver = Leaver::new(contact.consulted_at_ms, leaver.buyer);
+                    self.leavers.push(generation, leaver);
                 }
             }
             _ => self.drop_first_contact(),
@@ -152,43 +213,29 @@ impl Shop {
 
     /// Forgets the contacts of generations up to this one: they are stored.
     pub fn drop_contacts_through(&mut self, generation: Generation) {
-        while self
-            .contact_queue
-            .front()
-            .is_some_and(|at| at.0 <= generation)
-        {
+        while self.leavers.first().is_some_and(|at| at.0 <= generation) {
             self.drop_first_contact();
-        }
-        // What is stored now need not keep its room.
-        let known = self.buyers.len();
-        if self.buyers.capacity() > 64 + 4 * known {
-            self.buyers.shrink_to(2 * known);
-            self.contact_queue.shrink_to(2 * known);
         }
     }
 
     fn drop_first_contact(&mut self) {
-        let Some((generation, _, key)) = self.contact_queue.pop_front() else {
+        let Some((generation, leaver)) = self.leavers.pop() else {
             return;
         };
-        let Some(buyer) = self.buyers.get_mut(&key) else {
-            return;
-        };
+        let buyer = self.buyers.get_mut(leaver.buyer);
         // Left again since, the contact has another place in the queue.
         if buyer.left_in != generation {
             return;
         }
         buyer.left_in = FETCHED;
-        self.forget_fetched_contact(&key);
+        self.forget_fetched_contact(leaver.buyer);
     }
 
     /// Forgets a buyer who is neither live nor in a generation.
-    pub fn forget_fetched_contact(&mut self, key: &str) {
-        if let Some(buyer) = self.buyers.get(key)
-            && buyer.left_in == FETCHED
-            && !buyer.is_live()
-        {
-            if let Some(contact) = buyer.contact {
+    pub fn forget_fetched_contact(&mut self, key: Key) {
+        let buyer = &self.buyers[key];
+        if buyer.left_in == FETCHED && !buyer.is_live() {
+            if let Some(contact) = buyer.contact() {
                 self.contact_buyers.remove(contact.conversation);
             }
             self.buyers.remove(key);

@@ -1,5 +1,6 @@
 //! An entry in the making: the command, its time, and the facts it has led to so far.
 
+use crate::buyers::Key;
 use crate::entry::Encoded;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::state::Shop;
@@ -63,13 +64,13 @@ impl Shop {
     /// A decision that the command itself does not name the buyer of, or the time.
     pub fn emit_decided_for(
         &mut self,
-        buyer_id: &str,
+        buyer: Key,
         when: When,
         decided: record::Decided,
         draft: &mut Draft,
     ) {
         let decided = record::Decided {
-            buyer_id: buyer_id.to_owned(),
+            buyer_id: self.buyers[buyer].id().to_owned(),
             at_ms: match when {
                 When::Now => 0,
                 When::Due(at_ms) => at_ms,

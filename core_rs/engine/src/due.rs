@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
+use crate::buyers::Key;
 use crate::draft::{Draft, When};
 use crate::inquiry::{self, Asked};
 use crate::proto::fenliu::engine::v1 as record;
@@ -22,7 +23,7 @@ pub enum Effect {
     /// A conversation's.
     IdleClose(u64),
     /// Of this buyer's entry.
-    QueueTimeout(Arc<str>),
+    QueueTimeout(Key),
     /// A conversation's.
     ReplyTimeout(u64),
     /// An agent's.
@@ -42,7 +43,7 @@ impl Shop {
                 Effect::IdleClose(number) => {
                     self.emit_close(number, CloseCause::Idle, at_ms, draft);
                 }
-                Effect::QueueTimeout(buyer) => self.time_out_of_queue(&buyer, at_ms, draft),
+                Effect::QueueTimeout(buyer) => self.time_out_of_queue(buyer, at_ms, draft),
                 Effect::ReplyTimeout(number) => self.time_out_unanswered(number, at_ms, draft),
                 Effect::VolumeReset(agent_id) => {
                     let reset = record::VolumeReset {
@@ -66,9 +67,9 @@ impl Shop {
             idle.map(|(due, number)| (due, Effect::IdleClose(number))),
             queued
                 .filter(|_| queue_timeout_ms > 0)
-                .map(|(&(since_ms, _), buyer)| {
+                .map(|(&(since_ms, _), &buyer)| {
                     let due = since_ms.saturating_add(queue_timeout_ms);
-                    (due, Effect::QueueTimeout(buyer.clone()))
+                    (due, Effect::QueueTimeout(buyer))
                 }),
             unanswered.map(|(due, number)| (due, Effect::ReplyTimeout(number))),
             self.volume_resets
@@ -137,9 +138,11 @@ impl Shop {
     }
 
     /// The buyer has been in the queue too long: step 10, as if there were no entry.
-    fn time_out_of_queue(&mut self, buyer: &str, at_ms: i64, draft: &mut Draft) {
-        let inquiry = self.waiting(buyer).and_then(|entry| entry.inquiry.clone());
-        let ask = self.ask(buyer, Asked::from(&inquiry), at_ms);
+    fn time_out_of_queue(&mut self, buyer: Key, at_ms: i64, draft: &mut Draft) {
+        let inquiry = self
+            .waiting(Some(buyer))
+            .and_then(|entry| entry.inquiry.clone());
+        let ask = self.ask_of(buyer, Asked::from(&inquiry), at_ms);
         let decided = self.put_by(&ask, false, false);
         self.emit_decided_for(buyer, When::Due(at_ms), decided, draft);
     }
@@ -148,10 +151,10 @@ impl Shop {
     fn time_out_unanswered(&mut self, number: u64, at_ms: i64, draft: &mut Draft) {
         let open = &self.conversations[number];
         let hops_left = i64::from(open.hops.reply) < self.lookup.max_hops;
-        let buyer = open.buyer.clone();
+        let buyer = open.buyer;
         let agent_id = open.agent.map_or("", |slot| &self.agent(slot).id);
         let inquiry = inquiry::excluding(&open.inquiry, agent_id);
-        let ask = self.ask(&buyer, Asked::from(&inquiry), at_ms);
+        let ask = self.ask_of(buyer, Asked::from(&inquiry), at_ms);
         if !hops_left || !self.can_find_agent(&ask) {
             let timed_out = record::ReplyTimedOut {
                 conversation: number,
@@ -169,6 +172,6 @@ impl Shop {
                 .find_agent(&ask)
                 .expect("an agent found stays so when another's conversation ends")
         };
-        self.emit_decided_for(&buyer, When::Due(at_ms), decided, draft);
+        self.emit_decided_for(buyer, When::Due(at_ms), decided, draft);
     }
 }

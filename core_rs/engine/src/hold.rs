@@ -13,7 +13,7 @@ use api::{OfflineTarget, Outcome, Reason};
 impl Shop {
     /// Step 9: the queue, if the buyer is in it or there is room.
     pub fn enqueue(&self, ask: &Ask) -> Option<record::Decided> {
-        match self.waiting(ask.buyer_id) {
+        match self.waiting(ask.buyer) {
             Some(entry) if entry.outcome == Outcome::Queued => {
                 Some(self.queued(Reason::StillWaiting, entry.order()))
             }
@@ -46,7 +46,7 @@ impl Shop {
 
     /// Step 10. `keeps_entry`: a waiting entry of the buyer's stays as it is.
     pub fn put_by(&self, ask: &Ask, handoff: bool, keeps_entry: bool) -> record::Decided {
-        if let Some(conversation) = self.robot_conversation(ask.buyer_id) {
+        if let Some(conversation) = self.robot_conversation(ask.buyer) {
             return record::Decided {
                 conversation,
                 pool_entry: true,
@@ -64,7 +64,7 @@ impl Shop {
                 ..self.to_robot(reason)
             };
         }
-        if let Some(entry) = self.waiting(ask.buyer_id).filter(|_| keeps_entry) {
+        if let Some(entry) = self.waiting(ask.buyer).filter(|_| keeps_entry) {
             if entry.outcome == Outcome::Queued {
                 return self.queued(Reason::StillWaiting, entry.order());
             }

@@ -1,7 +1,6 @@
 //! Where a shop is stored, and how what is in memory differs from that. Knows nothing of the state.
 
-use std::sync::Arc;
-
+use crate::buyers::Key;
 use crate::remembered::Generation;
 use crate::stored::Stored;
 
@@ -27,7 +26,7 @@ pub struct Keeping {
 }
 
 pub enum Fetched {
-    Contact(Arc<str>),
+    Contact(Key),
     Request(String),
     MessageEvent(String),
     OrderEvent(String),

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::buyers::Key;
 use crate::maps::Map;
 
 /// The groups among whose agents selection runs.
@@ -22,9 +23,9 @@ pub struct Lines {
     /// POOLED entries and messages left to a group, oldest first.
     pub pool: VecDeque<Place>,
     /// QUEUED entries by (since, decision).
-    pub queued_since: BTreeMap<(i64, u64), Arc<str>>,
+    pub queued_since: BTreeMap<(i64, u64), Key>,
     /// By agent: the pool's entries that this agent alone may take, or whose recent contact it is.
-    pub wanted: Map<u32, BTreeMap<(i64, u64), Arc<str>>>,
+    pub wanted: Map<u32, BTreeMap<(i64, u64), Key>>,
     /// Entries that the same agents may take; numbers stay while anybody waits.
     pub classes: Vec<Arc<Class>>,
     pub class_numbers: Map<Arc<Class>, u32>,
@@ -34,7 +35,7 @@ pub struct Lines {
 #[derive(Clone)]
 pub struct Place {
     pub order: Order,
-    pub buyer: Arc<str>,
+    pub buyer: Key,
     pub class: u32,
     /// The dedicated agent, unless the entry waits for a group.
     pub dedicated: Option<u32>,
@@ -72,7 +73,7 @@ impl Lines {
         number
     }
 
-    pub fn want(&mut self, agent: u32, key: (i64, u64), buyer: Arc<str>) {
+    pub fn want(&mut self, agent: u32, key: (i64, u64), buyer: Key) {
         self.wanted.entry(agent).or_default().insert(key, buyer);
     }
 

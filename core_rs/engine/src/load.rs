@@ -3,13 +3,14 @@
 use prost::Message;
 
 use crate::RULES_VERSION;
+use crate::buyers::Contact;
 use crate::inquiry;
 use crate::install::PoolSeed;
 use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::Generation;
 use crate::selection::Member;
-use crate::state::{Contact, Conversation, Hops, Shop, Waiting};
+use crate::state::{Conversation, Hops, Shop, Waiting};
 use crate::volume::Volume;
 
 impl Shop {
@@ -81,8 +82,8 @@ impl Shop {
         }
         let mut waiting = Vec::new();
         for state in snapshot.waiting {
-            let buyer = shop.buyer_key(&state.buyer_id);
-            waiting.push(buyer.clone());
+            let buyer = shop.buyers.key_of(&state.buyer_id);
+            waiting.push(buyer);
             let entry = Waiting {
                 outcome: state.outcome(),
                 agent_id: state.agent_id,
@@ -96,20 +97,21 @@ impl Shop {
                     transfer: state.transfer_hops,
                 },
             };
-            shop.buyers.entry(buyer).or_default().waiting = Some(entry.into());
+            shop.buyers.get_mut(buyer).waiting = Some(entry.into());
         }
-        for state in snapshot.contacts {
+        let mut contacts = snapshot.contacts;
+        contacts.sort_by_key(|state| state.consulted_at_ms);
+        for state in contacts {
             let agent = shop.intern(&state.agent_id);
             let contact = Contact {
                 agent,
                 consulted_at_ms: state.consulted_at_ms,
                 conversation: state.conversation,
             };
-            let buyer = shop.buyer_key(&state.buyer_id);
-            shop.put_contact(&buyer, contact);
-            shop.leave(&buyer);
+            let buyer = shop.buyers.key_of(&state.buyer_id);
+            shop.put_contact(buyer, contact);
+            shop.leave(buyer);
         }
-        shop.contact_queue.make_contiguous().sort_unstable();
         for state in snapshot.mixed {
             shop.mixed.insert(state.owner, state.accumulator);
         }
@@ -167,7 +169,7 @@ impl Shop {
         }
         shop.install(document, seeds);
         for buyer in waiting {
-            shop.line_up(&buyer);
+            shop.line_up(buyer);
         }
         Ok(shop)
     }
@@ -179,8 +181,9 @@ impl Shop {
             agent.open += 1;
             agent.derived_awaiting += u32::from(state.awaiting);
         }
-        let buyer = self.buyer_key(&state.buyer_id);
-        self.buyers.entry(buyer.clone()).or_default().open = Some(state.conversation);
+        let buyer = self.buyers.key_of(&state.buyer_id);
+        let known = self.buyers.get_mut(buyer);
+        known.set_open(Some(state.conversation));
         let open = Conversation {
             buyer,
             agent: slot,

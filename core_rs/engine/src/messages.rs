@@ -50,7 +50,7 @@ impl Shop {
         };
         if let Some(open) = named.and_then(|number| self.conversations.get(number))
             && !event.buyer_id.is_empty()
-            && *open.buyer != *event.buyer_id
+            && !self.buyers[open.buyer].is(&event.buyer_id)
         {
             return Err(Refusal::invalid("buyer_id", "not the conversation's buyer"));
         }
@@ -62,7 +62,7 @@ impl Shop {
             }
             _ => None,
         };
-        let of_buyer = || self.buyers.get(event.buyer_id.as_str())?.open;
+        let of_buyer = || self.buyers[self.buyers.find(&event.buyer_id)?].open();
         let conversation = named.or_else(of_buyer);
         let open = conversation.and_then(|number| self.conversations.get(number));
         let author = match (author, open) {
@@ -84,8 +84,10 @@ impl Shop {
         let at_ms = sent_at_ms
             .max(now.saturating_sub(skew))
             .min(now.saturating_add(skew));
-        let unnamed =
-            |open: &Conversation| event.buyer_id.is_empty().then(|| open.buyer.to_string());
+        let unnamed = |open: &Conversation| {
+            let buyer = &self.buyers[open.buyer];
+            event.buyer_id.is_empty().then(|| buyer.id().to_owned())
+        };
         Ok(record::MessageNoted {
             conversation: if opened {
                 self.last_conversation + 1
@@ -106,7 +108,7 @@ impl Shop {
     /// The robot's open conversation that the event belongs to.
     fn robot_conversation_of(&self, event: &api::MessageEvent) -> Option<u64> {
         match event.conversation_id.as_str() {
-            "" => self.robot_conversation(&event.buyer_id),
+            "" => self.robot_conversation(self.buyers.find(&event.buyer_id)),
             id => self.issued(id),
         }
     }
@@ -121,15 +123,15 @@ impl Shop {
     /// The buyer writes, but the conversation's agent has left: the buyer is routed again.
     fn move_on(&mut self, conversation: u64, draft: &mut Draft) -> record::Decided {
         let open = &self.conversations[conversation];
-        let buyer = open.buyer.clone();
+        let buyer = open.buyer;
         let inquiry = open.inquiry.clone();
         self.emit_close(conversation, CloseCause::HandlerOffline, draft.now, draft);
-        let ask = self.ask(&buyer, Asked::from(&inquiry), draft.now);
+        let ask = self.ask_of(buyer, Asked::from(&inquiry), draft.now);
         let decided = record::Decided {
             previous_conversation: conversation,
             ..self.decide_steps(&ask, false)
         };
-        self.emit_decided_for(&buyer, When::Now, decided.clone(), draft);
+        self.emit_decided_for(buyer, When::Now, decided.clone(), draft);
         decided
     }
 }

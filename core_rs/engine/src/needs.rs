@@ -1,14 +1,13 @@
 //! What a command reads of contacts and remembered ids: known in memory, or fetched from the segments
 //! for as long as the command takes.
 
-use std::sync::Arc;
-
+use crate::buyers::Contact;
 use crate::cache::{Chunks, Missing};
 use crate::chunks::{self, Bad};
 use crate::keeping::Fetched;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::{Answered, FETCHED};
-use crate::state::{Buyer, Contact, Shop};
+use crate::state::Shop;
 use record::entry::Command;
 
 /// What the ids of a command are needed for.
@@ -67,7 +66,7 @@ impl Shop {
     pub fn forget_fetched(&mut self) {
         while let Some(fetched) = self.keeping.fetched.pop() {
             match fetched {
-                Fetched::Contact(key) => self.forget_fetched_contact(&key),
+                Fetched::Contact(key) => self.forget_fetched_contact(key),
                 Fetched::Request(id) => self.requests.forget_fetched(&id),
                 Fetched::MessageEvent(id) => self.message_events.forget_fetched(&id),
                 Fetched::OrderEvent(id) => self.order_events.forget_fetched(&id),
@@ -124,25 +123,21 @@ impl Shop {
     }
 
     fn fetch_contact(&mut self, buyer_id: &str, search: &mut Search) -> Result<(), Bad> {
-        if buyer_id.is_empty() || self.buyers.contains_key(buyer_id) {
+        if buyer_id.is_empty() || self.buyers.find(buyer_id).is_some() {
             return Ok(());
         }
         let found = self.find(chunks::CONTACT, buyer_id.as_bytes(), search)?;
         if let Some((consulted_at_ms, value)) = found {
             let (conversation, agent_id) = read_contact(&value)?;
             let agent = self.intern(agent_id);
-            let key: Arc<str> = buyer_id.into();
-            let buyer = Buyer {
-                left_in: FETCHED,
-                ..Buyer::default()
-            };
-            self.buyers.insert(key.clone(), buyer);
+            let key = self.buyers.key_of(buyer_id);
+            self.buyers.get_mut(key).left_in = FETCHED;
             let contact = Contact {
                 agent,
                 consulted_at_ms,
                 conversation,
             };
-            self.put_contact(&key, contact);
+            self.put_contact(key, contact);
             self.keeping.fetched.push(Fetched::Contact(key));
         }
         Ok(())

@@ -3,20 +3,18 @@
 
 use crate::maps::Map;
 
-const PAGE: u64 = 16;
-
 /// Values by number. Those of a page of numbers stand together, in memory while there is one of them.
-pub struct Numbered<V> {
-    pages: Map<u64, Box<Page<V>>>,
+pub struct Numbered<V, const PAGE: usize> {
+    pages: Map<u64, Box<Page<V, PAGE>>>,
     len: usize,
 }
 
-struct Page<V> {
-    slots: [Option<V>; PAGE as usize],
+struct Page<V, const PAGE: usize> {
     taken: u32,
+    slots: [Option<V>; PAGE],
 }
 
-impl<V> Default for Numbered<V> {
+impl<V, const PAGE: usize> Default for Numbered<V, PAGE> {
     fn default() -> Self {
         Self {
             pages: Map::default(),
@@ -25,17 +23,20 @@ impl<V> Default for Numbered<V> {
     }
 }
 
-const fn slot(number: u64) -> usize {
-    (number % PAGE) as usize
+/// The page, and the place in it.
+const fn place<const PAGE: usize>(number: u64) -> (u64, usize) {
+    (number / PAGE as u64, (number % PAGE as u64) as usize)
 }
 
-impl<V> Numbered<V> {
+impl<V, const PAGE: usize> Numbered<V, PAGE> {
     pub fn get(&self, number: u64) -> Option<&V> {
-        self.pages.get(&(number / PAGE))?.slots[slot(number)].as_ref()
+        let (page, slot) = place::<PAGE>(number);
+        self.pages.get(&page)?.slots[slot].as_ref()
     }
 
     pub fn get_mut(&mut self, number: u64) -> Option<&mut V> {
-        self.pages.get_mut(&(number / PAGE))?.slots[slot(number)].as_mut()
+        let (page, slot) = place::<PAGE>(number);
+        self.pages.get_mut(&page)?.slots[slot].as_mut()
     }
 
     pub fn contains(&self, number: u64) -> bool {
@@ -43,25 +44,27 @@ impl<V> Numbered<V> {
     }
 
     pub fn insert(&mut self, number: u64, value: V) {
-        let page = self.pages.entry(number / PAGE).or_insert_with(|| {
+        let (page, slot) = place::<PAGE>(number);
+        let page = self.pages.entry(page).or_insert_with(|| {
             Box::new(Page {
-                slots: [const { None }; PAGE as usize],
                 taken: 0,
+                slots: [const { None }; PAGE],
             })
         });
-        if page.slots[slot(number)].replace(value).is_none() {
+        if page.slots[slot].replace(value).is_none() {
             page.taken += 1;
             self.len += 1;
         }
     }
 
     pub fn remove(&mut self, number: u64) -> Option<V> {
-        let page = self.pages.get_mut(&(number / PAGE))?;
-        let value = page.slots[slot(number)].take()?;
+        let (number, slot) = place::<PAGE>(number);
+        let page = self.pages.get_mut(&number)?;
+        let value = page.slots[slot].take()?;
         page.taken -= 1;
         self.len -= 1;
         if page.taken == 0 {
-            self.pages.remove(&(number / PAGE));
+            self.pages.remove(&number);
             // What is not needed any more need not keep its room.
             if self.pages.capacity() > 64 + 8 * self.pages.len() {
                 self.pages.shrink_to(2 * self.pages.len());
@@ -73,8 +76,9 @@ impl<V> Numbered<V> {
     /// All, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
         self.pages.iter().flat_map(|(page, values)| {
-            let slots = (0..PAGE).zip(&values.slots);
-            slots.filter_map(move |(slot, value)| Some((page * PAGE + slot, value.as_ref()?)))
+            let first = page * PAGE as u64;
+            let slots = (0..).zip(&values.slots);
+            slots.filter_map(move |(number, value)| Some((first + number, value.as_ref()?)))
         })
     }
 
@@ -84,12 +88,12 @@ impl<V> Numbered<V> {
 
     /// Bytes this takes, apart from what values point at.
     pub fn memory(&self) -> usize {
-        let in_map = (size_of::<(u64, Box<Page<V>>)>() + 1) * self.pages.capacity() * 8 / 7;
-        in_map + size_of::<Page<V>>() * self.pages.len()
+        let in_map = (size_of::<(u64, Box<Page<V, PAGE>>)>() + 1) * self.pages.capacity() * 8 / 7;
+        in_map + size_of::<Page<V, PAGE>>() * self.pages.len()
     }
 }
 
-impl<V> std::ops::Index<u64> for Numbered<V> {
+impl<V, const PAGE: usize> std::ops::Index<u64> for Numbered<V, PAGE> {
     type Output = V;
 
     fn index(&self, number: u64) -> &V {
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn it_is_a_map() {
-        let mut numbered = Numbered::default();
+        let mut numbered = Numbered::<u64, 16>::default();
         let mut plain = BTreeMap::new();
         let mut number = 7_u64;
         for step in 0..20_000_u64 {

@@ -2,13 +2,13 @@
 //! Knows no shop.
 //!
 //! The ids stand on a tape in the order they were learned, which is that of generations and times, so
-//! what goes is always the first. An index of hashes and places leads to them.
+//! what goes is always the first. An index leads to their places there.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
+use crate::index::Index;
 use crate::maps::Map;
 use crate::tape::{Place, Tape};
 
@@ -43,16 +43,11 @@ impl<'a> Answered<'a> {
 #[derive(Default)]
 pub struct Remembered {
     tape: Tape,
-    index: HashTable<Line>,
+    /// The latest place of each id.
+    index: Index,
     hasher: RandomState,
     /// What segments say, for as long as one command takes.
     fetched: Map<Box<str>, (i64, Box<[u8]>)>,
-}
-
-/// The latest place of an id. With the hash beside it, the index grows without reading the tape.
-struct Line {
-    hash: u32,
-    place: Place,
 }
 
 /// What is on the tape.
@@ -83,9 +78,9 @@ impl<'a> Learned<'a> {
     }
 }
 
-/// The index wants 64 bits, of which it uses both ends.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
+/// Whether this id stands at a place.
+fn is_at<'a>(tape: &'a Tape, id: &'a str) -> impl Fn(Place) -> bool + 'a {
+    move |place| Learned::read(tape.get(place)).is_some_and(|known| known.id == id.as_bytes())
 }
 
 impl Remembered {
@@ -98,13 +93,8 @@ impl Remembered {
             return None;
         }
         let hash = self.hash(id);
-        let is_it = |line: &Line| line.hash == hash && self.is_at(line.place, id);
-        let line = self.index.find(spread(hash), is_it)?;
-        Learned::read(self.tape.get(line.place))
-    }
-
-    fn is_at(&self, place: Place, id: &str) -> bool {
-        Learned::read(self.tape.get(place)).is_some_and(|known| known.id == id.as_bytes())
+        let place = self.index.find(hash, is_at(&self.tape, id))?;
+        Learned::read(self.tape.get(place))
     }
 
     /// What is remembered of the id, if it exists at `now`.
@@ -134,19 +124,8 @@ impl Remembered {
         head[12..16].copy_from_slice(&hash.to_le_bytes());
         head[16..].copy_from_slice(&(id.len() as u32).to_le_bytes());
         let place = self.tape.push(&[&head, id.as_bytes(), value[0], value[1]]);
-        let tape = &self.tape;
-        let is_it = |line: &Line| {
-            line.hash == hash
-                && Learned::read(tape.get(line.place))
-                    .is_some_and(|known| known.id == id.as_bytes())
-        };
-        match self.index.find_mut(spread(hash), is_it) {
-            Some(line) => line.place = place,
-            None => {
-                let line = Line { hash, place };
-                self.index
-                    .insert_unique(spread(hash), line, |line| spread(line.hash));
-            }
+        if !self.index.replace(hash, place, is_at(&self.tape, id)) {
+            self.index.insert(hash, place);
         }
     }
 
@@ -179,22 +158,14 @@ impl Remembered {
         {
             self.free_first();
         }
-        // What is stored now need not keep its room.
-        if self.index.capacity() > 64 + 4 * self.index.len() {
-            self.index
-                .shrink_to(2 * self.index.len(), |line| spread(line.hash));
-        }
     }
 
     fn free_first(&mut self) {
         if let Some((place, record)) = self.tape.first()
             && let Some(Learned { hash, .. }) = Learned::read(record)
-            // Remembered again since, it has another place.
-            && let Ok(line) = self
-                .index
-                .find_entry(spread(hash), |line| line.place == place)
         {
-            line.remove();
+            // Remembered again since, it has another place.
+            self.index.remove(hash, |other| other == place);
         }
         self.tape.free_first();
     }
@@ -203,8 +174,10 @@ impl Remembered {
     pub fn existing(&self, now: i64) -> impl Iterator<Item = (&[u8], i64, &[u8])> {
         self.tape.iter().filter_map(move |(place, record)| {
             let known = Learned::read(record)?;
-            let is_it = |line: &Line| line.place == place;
-            let latest = self.index.find(spread(known.hash), is_it).is_some();
+            let latest = self
+                .index
+                .find(known.hash, |other| other == place)
+                .is_some();
             (latest && still_remembered(known.at_ms, now)).then_some((
                 known.id,
                 known.at_ms,
@@ -219,7 +192,6 @@ impl Remembered {
 
     /// Bytes this takes.
     pub fn memory(&self) -> usize {
-        // A line and its control byte, at a load of 7/8.
-        self.tape.memory() + self.index.capacity() * 9 * 8 / 7
+        self.tape.memory() + self.index.memory()
     }
 }

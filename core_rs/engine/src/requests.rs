@@ -33,7 +33,8 @@ impl Shop {
         request: &api::CancelInquiryRequest,
         draft: &mut Draft,
     ) -> api::CancelInquiryResponse {
-        let was_waiting = self.waiting(&request.buyer_id).is_some();
+        let buyer = self.buyers.find(&request.buyer_id);
+        let was_waiting = self.waiting(buyer).is_some();
         if was_waiting {
             let cancelled = record::WaitingCancelled::default();
             self.emit(Fact::WaitingCancelled(cancelled), draft);

@@ -2,6 +2,7 @@
 
 use prost::encoding::encode_varint;
 
+use crate::buyers::{Buyer, Key};
 use crate::draft::{Draft, When};
 use crate::ids;
 use crate::inquiry::Asked;
@@ -87,7 +88,9 @@ impl Shop {
         if !dedicated.is_empty() && self.member(dedicated).is_none() {
             return Err(Refusal::of(Refused::AgentNotFound, "dedicated_agent_id"));
         }
-        let ask = self.ask(&request.buyer_id, Asked::from(request), draft.now);
+        let buyer_id = request.buyer_id.as_str();
+        let buyer = self.buyers.find(buyer_id);
+        let ask = self.ask(buyer, buyer_id, Asked::from(request), draft.now);
         let decided = match self.open_conversation(&ask, request.handoff) {
             Open::GoesOn(decided) => *decided,
             Open::None => self.decide_steps(&ask, request.handoff),
@@ -100,7 +103,7 @@ impl Shop {
             }
             Open::Robot => {
                 let decided = self.decide_steps(&ask, request.handoff);
-                self.hand_over(decided, ask.buyer_id, When::Now, draft)
+                self.hand_over(decided, ask.buyer, When::Now, draft)
             }
         };
         let reply = reply(&decided);
@@ -110,8 +113,8 @@ impl Shop {
 
     /// Step 2.
     fn open_conversation(&self, ask: &Ask, handoff: bool) -> Open {
-        let known = self.buyers.get(ask.buyer_id);
-        let Some(number) = known.and_then(|buyer| buyer.open) else {
+        let known = ask.buyer.map(|buyer| &self.buyers[buyer]);
+        let Some(number) = known.and_then(Buyer::open) else {
             return Open::None;
         };
         let open = &self.conversations[number];
@@ -202,14 +205,14 @@ impl Shop {
     pub fn hand_over(
         &mut self,
         decided: record::Decided,
-        buyer_id: &str,
+        buyer: Option<Key>,
         when: When,
         draft: &mut Draft,
     ) -> record::Decided {
         if decided.outcome() != Outcome::Agent {
             return decided;
         }
-        let Some(conversation) = self.robot_conversation(buyer_id) else {
+        let Some(conversation) = self.robot_conversation(buyer) else {
             return decided;
         };
         let at_ms = draft.time(when);

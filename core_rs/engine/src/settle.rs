@@ -3,8 +3,7 @@
 //! An agent who takes somebody can take less after that, never more. So each line is gone through
 //! once, and nothing is looked at while nothing has got better for anybody since the last time.
 
-use std::sync::Arc;
-
+use crate::buyers::Key;
 use crate::draft::{Draft, When};
 use crate::inquiry::{Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
@@ -43,13 +42,13 @@ impl Shop {
 
     /// Takes the entry at this place of the queue out, if it can be.
     fn leave_queue(&mut self, at: usize, by_class: bool, when: When, draft: &mut Draft) -> bool {
-        let buyer = self.lines.queue[at].buyer.clone();
-        let inquiry = self.kept_inquiry(&buyer);
-        let ask = self.ask(&buyer, Asked::from(&inquiry), draft.time(when));
+        let buyer = self.lines.queue[at].buyer;
+        let inquiry = self.kept_inquiry(buyer);
+        let ask = self.ask_of(buyer, Asked::from(&inquiry), draft.time(when));
         if (by_class || self.can_find_own_agent(&ask))
             && let Some(decided) = self.find_agent(&ask)
         {
-            self.take(Reason::LeftQueue, decided, &buyer, when, draft);
+            self.take(Reason::LeftQueue, decided, buyer, when, draft);
             return true;
         }
         false
@@ -58,42 +57,42 @@ impl Shop {
     /// The pool's entries for one agent alone, and those whose recent contact is free.
     fn settle_wanted(&mut self, when: When, draft: &mut Draft) {
         while let Some((slot, buyer)) = self.first_wanted(draft.time(when)) {
-            let inquiry = self.kept_inquiry(&buyer);
-            let ask = self.ask(&buyer, Asked::from(&inquiry), draft.time(when));
+            let inquiry = self.kept_inquiry(buyer);
+            let ask = self.ask_of(buyer, Asked::from(&inquiry), draft.time(when));
             let for_agent = |entry: &Waiting| !entry.target_agent_id.is_empty();
-            let decided = if self.waiting(&buyer).is_some_and(for_agent) {
+            let decided = if self.waiting(Some(buyer)).is_some_and(for_agent) {
                 self.to_agent(Reason::LeftPool, slot, self.first_group(slot))
             } else {
                 self.for_own_agent(Reason::LeftPool, slot, &ask)
             };
-            self.take(Reason::LeftPool, decided, &buyer, when, draft);
+            self.take(Reason::LeftPool, decided, buyer, when, draft);
         }
     }
 
     /// The oldest entry that a ready agent alone may take, or whose recent contact is free.
-    fn first_wanted(&self, at_ms: i64) -> Option<(u32, Arc<str>)> {
+    fn first_wanted(&self, at_ms: i64) -> Option<(u32, Key)> {
         let of_agent = |&slot: &u32| {
             let mut entries = self.lines.wanted.get(&slot)?.iter();
-            let (key, buyer) = entries.find(|(_, buyer)| self.is_wanted(slot, buyer, at_ms))?;
-            Some((key, slot, buyer))
+            let (key, buyer) = entries.find(|(_, buyer)| self.is_wanted(slot, **buyer, at_ms))?;
+            Some((key, slot, *buyer))
         };
         let first = if self.lines.wanted.is_empty() {
             None
         } else {
             self.ready.iter().filter_map(of_agent).min()
         };
-        first.map(|(_, slot, buyer)| (slot, buyer.clone()))
+        first.map(|(_, slot, buyer)| (slot, buyer))
     }
 
     /// Whether this ready agent, for whom the entry is lined up, may take it.
-    fn is_wanted(&self, slot: u32, buyer_id: &str, at_ms: i64) -> bool {
-        let Some(entry) = self.waiting(buyer_id) else {
+    fn is_wanted(&self, slot: u32, buyer: Key, at_ms: i64) -> bool {
+        let Some(entry) = self.waiting(Some(buyer)) else {
             return false;
         };
         if !entry.target_agent_id.is_empty() {
             return true;
         }
-        let ask = self.ask(buyer_id, Asked::from(&entry.inquiry), at_ms);
+        let ask = self.ask_of(buyer, Asked::from(&entry.inquiry), at_ms);
         self.contact_agent(&ask) == Some(slot)
     }
 
@@ -134,10 +133,10 @@ impl Shop {
         draft: &mut Draft,
     ) -> bool {
         let place = &self.lines.pool[at];
-        let buyer = place.buyer.clone();
+        let buyer = place.buyer;
         let class = self.lines.classes[place.class as usize].clone();
-        let inquiry = self.kept_inquiry(&buyer);
-        let mut ask = self.ask(&buyer, Asked::from(&inquiry), draft.time(when));
+        let inquiry = self.kept_inquiry(buyer);
+        let mut ask = self.ask_of(buyer, Asked::from(&inquiry), draft.time(when));
         ask.who.only = Some(free);
         let decided = match dedicated {
             Some(slot) => Some(self.for_own_agent(Reason::LeftPool, slot, &ask)),
@@ -146,7 +145,7 @@ impl Shop {
         let Some(decided) = decided else {
             return false;
         };
-        self.take(Reason::LeftPool, decided, &buyer, when, draft);
+        self.take(Reason::LeftPool, decided, buyer, when, draft);
         true
     }
 
@@ -166,8 +165,8 @@ impl Shop {
         self.ready.iter().copied().filter(takes_part).collect()
     }
 
-    fn kept_inquiry(&self, buyer_id: &str) -> Kept {
-        self.waiting(buyer_id)?.inquiry.clone()
+    fn kept_inquiry(&self, buyer: Key) -> Kept {
+        self.waiting(Some(buyer))?.inquiry.clone()
     }
 
     /// The entry's buyer goes to an agent.
@@ -175,14 +174,14 @@ impl Shop {
         &mut self,
         reason: Reason,
         decided: record::Decided,
-        buyer_id: &str,
+        buyer: Key,
         when: When,
         draft: &mut Draft,
     ) {
         let decided = record::Decided {
             reason: reason.into(),
-            ..self.hand_over(decided, buyer_id, when, draft)
+            ..self.hand_over(decided, Some(buyer), when, draft)
         };
-        self.emit_decided_for(buyer_id, when, decided, draft);
+        self.emit_decided_for(buyer, when, decided, draft);
     }
 }

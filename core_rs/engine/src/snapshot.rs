@@ -10,7 +10,7 @@ use crate::inquiry;
 use crate::needs::{read_answered, read_contact};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::selection::Member;
-use crate::state::{Buyer, Conversation, Shop};
+use crate::state::{Conversation, Shop};
 
 const BAD_KEY: Bad = "a bad key";
 const CHUNKS_MISSING: Bad = "chunks of the shop are missing";
@@ -113,10 +113,11 @@ impl Shop {
         let now = self.last_now_ms;
         let lifetimes = self.lifetimes(now);
         let mut learned = Vec::new();
-        for (id, buyer) in &self.buyers {
-            let Some(contact) = buyer.contact.filter(|_| !buyer.is_live()) else {
+        for (_, buyer) in self.buyers.iter() {
+            let Some(contact) = buyer.contact().filter(|_| !buyer.is_live()) else {
                 continue;
             };
+            let id = buyer.id();
             if !lifetimes.contact(contact.consulted_at_ms) {
                 continue;
             }
@@ -165,7 +166,7 @@ impl Shop {
             at_ms,
         };
         match kind {
-            chunks::CONTACT if self.buyers.get(id).is_some_and(Buyer::is_live) => {}
+            chunks::CONTACT if self.is_live(id) => {}
             chunks::CONTACT => {
                 let (conversation, agent_id) = read_contact(&entry.value)?;
                 to.contacts.push(record::ContactState {
@@ -191,10 +192,15 @@ impl Shop {
         Ok(())
     }
 
+    fn is_live(&self, buyer_id: &str) -> bool {
+        let buyer = self.buyers.find(buyer_id);
+        buyer.is_some_and(|buyer| self.buyers[buyer].is_live())
+    }
+
     fn conversation_states(&self) -> Vec<record::ConversationState> {
         let state = |(conversation, open): (u64, &Conversation)| record::ConversationState {
             conversation,
-            buyer_id: open.buyer.to_string(),
+            buyer_id: self.buyers[open.buyer].id().to_owned(),
             agent_id: open
                 .agent
                 .map_or_else(String::new, |slot| self.agent(slot).id.to_string()),
@@ -220,7 +226,7 @@ impl Shop {
             .buyers
             .iter()
             .filter(|(_, buyer)| buyer.is_live())
-            .filter_map(|(id, buyer)| Some((id, buyer.contact?)))
+            .filter_map(|(_, buyer)| Some((buyer.id(), buyer.contact()?)))
             .filter(|(_, contact)| lifetimes.contact(contact.consulted_at_ms))
             .map(|(id, contact)| record::ContactState {
                 buyer_id: id.to_string(),
@@ -237,7 +243,7 @@ impl Shop {
         let mut states: Vec<_> = self
             .buyers
             .iter()
-            .filter_map(|(id, buyer)| Some((id, buyer.waiting.as_deref()?)))
+            .filter_map(|(_, buyer)| Some((buyer.id(), buyer.waiting.as_deref()?)))
             .map(|(id, waiting)| record::WaitingState {
                 buyer_id: id.to_string(),
                 outcome: waiting.outcome.into(),

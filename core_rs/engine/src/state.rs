@@ -5,9 +5,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::agent::Agent;
+use crate::buyers::{Buyers, Key};
+use crate::contacts::Leavers;
 use crate::document::Lookup;
 use crate::ids;
 use crate::inquiry::Kept;
@@ -16,7 +19,7 @@ use crate::lines::Lines;
 use crate::maps::Map;
 use crate::numbered::Numbered;
 use crate::proto::fenliu::v1 as api;
-use crate::remembered::{Generation, Remembered};
+use crate::remembered::Remembered;
 use crate::selection::Pool;
 use crate::timeline::Timeline;
 use api::Outcome;
@@ -49,16 +52,16 @@ pub struct Shop {
     pub ready: BTreeSet<u32>,
 
     /// Those who are live, and those whose contact is in a generation.
-    pub buyers: Map<Arc<str>, Buyer>,
+    pub buyers: Buyers,
     /// Open ones only.
-    pub conversations: Numbered<Conversation>,
+    pub conversations: Numbered<Conversation, 16>,
     /// The conversation that closed last: the next fact may move its buyer on.
     pub closed_last: Option<(u64, Conversation)>,
     /// The buyer whose contact was in this conversation.
-    pub contact_buyers: Numbered<Arc<str>>,
-    /// By generation, about in the order the contacts run out: each buyer who left a contact to one,
-    /// under the generation the buyer left it to last; others have gone on.
-    pub contact_queue: VecDeque<(Generation, i64, Arc<str>)>,
+    pub contact_buyers: Numbered<ContactOf, 64>,
+    pub leavers: Leavers,
+    /// Those who left without a contact in the command at hand.
+    pub strangers: Vec<Key>,
 
     /// Each with what was answered.
     pub requests: Remembered,
@@ -95,27 +98,18 @@ pub struct Unsettled {
     pub anything: bool,
 }
 
-/// What is known of a buyer.
-#[derive(Default)]
-pub struct Buyer {
-    pub open: Option<u64>,
-    pub contact: Option<Contact>,
-    pub waiting: Option<Box<Waiting>>,
-    /// The generation that the contact was left to last, as far as it is in memory.
-    pub left_in: Generation,
-}
+/// A buyer's key, which is never the greatest number, so that none takes no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContactOf(NonZeroU32);
 
-impl Buyer {
-    pub fn is_live(&self) -> bool {
-        self.open.is_some() || self.waiting.is_some()
+impl ContactOf {
+    pub fn new(buyer: Key) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(buyer))
     }
-}
 
-#[derive(Clone, Copy)]
-pub struct Contact {
-    pub agent: u32,
-    pub consulted_at_ms: i64,
-    pub conversation: u64,
+    pub fn buyer(self) -> Key {
+        self.0.get() - 1
+    }
 }
 
 pub struct Waiting {
@@ -132,7 +126,7 @@ pub struct Waiting {
 }
 
 pub struct Conversation {
-    pub buyer: Arc<str>,
+    pub buyer: Key,
     /// None: the robot's.
     pub agent: Option<u32>,
     pub group: Arc<str>,
@@ -178,11 +172,12 @@ impl Shop {
             lookup: Lookup::default(),
             online: 0,
             ready: BTreeSet::new(),
-            buyers: Map::default(),
+            buyers: Buyers::default(),
             conversations: Numbered::default(),
             closed_last: None,
             contact_buyers: Numbered::default(),
-            contact_queue: VecDeque::new(),
+            leavers: Leavers::default(),
+            strangers: Vec::new(),
             requests: Remembered::default(),
             message_events: Remembered::default(),
             order_events: Remembered::default(),
@@ -260,13 +255,13 @@ impl Shop {
     }
 
     /// The buyer's open conversation, if it is the robot's.
-    pub fn robot_conversation(&self, buyer_id: &str) -> Option<u64> {
-        let number = self.buyers.get(buyer_id)?.open?;
+    pub fn robot_conversation(&self, buyer: Option<Key>) -> Option<u64> {
+        let number = self.buyers[buyer?].open()?;
         let open = self.conversations.get(number)?;
         open.agent.is_none().then_some(number)
     }
 
-    pub fn waiting(&self, buyer_id: &str) -> Option<&Waiting> {
-        self.buyers.get(buyer_id)?.waiting.as_deref()
+    pub fn waiting(&self, buyer: Option<Key>) -> Option<&Waiting> {
+        self.buyers[buyer?].waiting.as_deref()
     }
 }

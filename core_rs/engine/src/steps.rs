@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::buyers::Key;
 use crate::inquiry::Asked;
 use crate::lines::Scope;
 use crate::proto::fenliu::engine::v1 as record;
@@ -12,7 +13,10 @@ use api::{Outcome, PresenceStatus, Reason, UnavailablePolicy};
 
 /// What the steps are asked.
 pub struct Ask<'a> {
-    pub buyer_id: &'a str,
+    /// None: nothing is known of the buyer.
+    pub buyer: Option<Key>,
+    /// Who step 4 asks for, if that is an agent of the document.
+    pub dedicated: Option<u32>,
     pub inquiry: Asked<'a>,
     /// The decision's time.
     pub at_ms: i64,
@@ -45,10 +49,17 @@ pub struct Matched {
 }
 
 impl Shop {
-    pub fn ask<'a>(&self, buyer_id: &'a str, inquiry: Asked<'a>, at_ms: i64) -> Ask<'a> {
+    pub fn ask<'a>(
+        &self,
+        buyer: Option<Key>,
+        buyer_id: &str,
+        inquiry: Asked<'a>,
+        at_ms: i64,
+    ) -> Ask<'a> {
         let excluded = self.excluded(inquiry.exclude_agent_ids);
         Ask {
-            buyer_id,
+            buyer,
+            dedicated: self.dedicated_slot(buyer_id, &inquiry),
             inquiry,
             at_ms,
             who: Allowed {
@@ -56,6 +67,11 @@ impl Shop {
                 only: None,
             },
         }
+    }
+
+    /// As `ask`, for a buyer who is known.
+    pub fn ask_of<'a>(&self, buyer: Key, inquiry: Asked<'a>, at_ms: i64) -> Ask<'a> {
+        self.ask(Some(buyer), self.buyers[buyer].id(), inquiry, at_ms)
     }
 
     /// Slots of the agents an inquiry excludes, sorted.
@@ -100,7 +116,7 @@ impl Shop {
 
     /// Step 3: the agent whom the buyer consulted last.
     pub fn contact_agent(&self, ask: &Ask) -> Option<u32> {
-        let contact = self.contact(ask.buyer_id, ask.at_ms)?;
+        let contact = self.contact(ask.buyer, ask.at_ms)?;
         let agent = self.agent(contact.agent);
         let window = match agent.status {
             PresenceStatus::Online => self.lookup.sticky_window_ms,
@@ -116,7 +132,7 @@ impl Shop {
 
     /// Step 4: the dedicated agent of the inquiry or the buyer.
     fn dedicated_agent(&self, ask: &Ask) -> Option<u32> {
-        let slot = self.dedicated_slot(ask.buyer_id, &ask.inquiry)?;
+        let slot = ask.dedicated?;
         let agent = self.agent(slot);
         let yes = agent.takes_part() && agent.is_online() && ask.who.has(slot);
         yes.then_some(slot)
@@ -125,6 +141,7 @@ impl Shop {
     /// Who step 4 asks for, if that is an agent of the document.
     pub fn dedicated_slot(&self, buyer_id: &str, inquiry: &Asked) -> Option<u32> {
         match inquiry.dedicated_agent_id {
+            "" if self.lookup.buyer_agents.is_empty() => None,
             "" => self.lookup.buyer_agents.get(buyer_id).copied(),
             id => self.member(id),
         }

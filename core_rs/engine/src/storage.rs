@@ -325,18 +325,18 @@ impl Shop {
             && self.requests.is_empty()
             && self.message_events.is_empty()
             && self.order_events.is_empty()
-            && self.contact_queue.is_empty()
+            && self.leavers.is_empty()
     }
 
     /// About how many bytes the shop takes.
     fn memory(&self) -> usize {
         const SHOP: usize = 4096;
         const AGENT: usize = 512;
-        const BUYER: usize = 256;
         SHOP + 4 * self.document_bytes
             + self.keeping.stored.memory()
             + AGENT * self.agents.len()
-            + BUYER * self.buyers.len()
+            + self.buyers.memory()
+            + self.leavers.memory()
             + self.conversations.memory()
             + self.contact_buyers.memory()
             + self.requests.memory()

@@ -4,35 +4,37 @@
 //! stays small, is in a heap.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
+
+use crate::queue::Queue;
 
 type Line = (i64, u64);
 
 #[derive(Default)]
 pub struct Timeline {
-    in_order: VecDeque<Line>,
+    in_order: Queue<Line>,
     others: BinaryHeap<Reverse<Line>>,
 }
 
 impl Timeline {
     pub fn push(&mut self, line: Line) {
-        match self.in_order.back() {
-            Some(last) if *last > line => self.others.push(Reverse(line)),
-            _ => self.in_order.push_back(line),
+        match self.in_order.last() {
+            Some(last) if last > line => self.others.push(Reverse(line)),
+            _ => self.in_order.push(line),
         }
     }
 
     pub fn first(&self) -> Option<Line> {
         let other = self.others.peek().map(|line| line.0);
-        match (self.in_order.front(), other) {
-            (Some(&line), Some(other)) => Some(line.min(other)),
-            (line, other) => line.copied().or(other),
+        match (self.in_order.first(), other) {
+            (Some(line), Some(other)) => Some(line.min(other)),
+            (line, other) => line.or(other),
         }
     }
 
     pub fn pop(&mut self) {
-        if self.in_order.front().copied() == self.first() {
-            self.in_order.pop_front();
+        if self.in_order.first() == self.first() {
+            self.in_order.pop();
         } else {
             self.others.pop();
         }
@@ -48,7 +50,7 @@ impl FromIterator<Line> for Timeline {
         let mut lines: Vec<Line> = lines.into_iter().collect();
         lines.sort_unstable();
         Self {
-            in_order: lines.into(),
+            in_order: lines.into_iter().collect(),
             others: BinaryHeap::new(),
         }
     }

@@ -52,9 +52,10 @@ impl Shop {
             .conversations
             .get(number)
             .ok_or_else(|| Refusal::of(Refused::ConversationClosed, "conversation_id"))?;
-        let buyer = open.buyer.clone();
+        let buyer = open.buyer;
         let ask = Ask {
-            buyer_id: &buyer,
+            buyer: Some(buyer),
+            dedicated: None,
             inquiry: Asked::default(),
             at_ms: draft.now,
             who: Allowed {
@@ -92,7 +93,7 @@ impl Shop {
                 .expect("an agent that was available stays so when another's conversation ends")
         };
         let response = response(&decided);
-        self.emit_decided_for(&buyer, When::Now, decided, draft);
+        self.emit_decided_for(buyer, When::Now, decided, draft);
         Ok(response)
     }
 

@@ -5,8 +5,8 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+use crate::buyers::Key;
 use crate::inquiry::{Asked, Kept};
 use crate::lines::{Class, Order, Place, insert, remove};
 use crate::proto::fenliu::v1 as api;
@@ -25,11 +25,9 @@ impl Waiting {
 
 impl Shop {
     /// Puts the buyer's waiting entry, as it is now, in its lines.
-    pub fn line_up(&mut self, buyer: &Arc<str>) {
-        let Some(known) = self.buyers.get(buyer) else {
-            return;
-        };
-        let contact = known.contact.map(|contact| contact.agent);
+    pub fn line_up(&mut self, buyer: Key) {
+        let known = &self.buyers[buyer];
+        let contact = known.contact().map(|contact| contact.agent);
         let Some(waiting) = &known.waiting else {
             return;
         };
@@ -42,11 +40,11 @@ impl Shop {
             Outcome::Queued => {
                 let place = self.place(order, buyer, &inquiry, "");
                 insert(&mut self.lines.queue, place);
-                self.lines.queued_since.insert(key, buyer.clone());
+                self.lines.queued_since.insert(key, buyer);
             }
             Outcome::LeftMessage if !for_agent.is_empty() => {
                 let agent = self.intern(&for_agent);
-                self.lines.want(agent, key, buyer.clone());
+                self.lines.want(agent, key, buyer);
             }
             Outcome::LeftMessage if for_group.is_empty() => {}
             _ => {
@@ -55,17 +53,15 @@ impl Shop {
                 if for_group.is_empty()
                     && let Some(agent) = contact
                 {
-                    self.lines.want(agent, key, buyer.clone());
+                    self.lines.want(agent, key, buyer);
                 }
             }
         }
     }
 
     /// Takes the buyer's waiting entry out of its lines: before it, or the contact, changes.
-    pub fn step_out(&mut self, buyer: &str) {
-        let Some(known) = self.buyers.get(buyer) else {
-            return;
-        };
+    pub fn step_out(&mut self, buyer: Key) {
+        let known = &self.buyers[buyer];
         let Some(waiting) = &known.waiting else {
             return;
         };
@@ -79,7 +75,7 @@ impl Shop {
             remove(&mut lines.pool, order);
         }
         for agent in [
-            known.contact.map(|contact| contact.agent),
+            known.contact().map(|contact| contact.agent),
             self.slots.get(waiting.target_agent_id.as_str()).copied(),
         ]
         .into_iter()
@@ -94,19 +90,19 @@ impl Shop {
     }
 
     /// An entry's place; `for_group` names the only group it waits for, if it does.
-    fn place(&mut self, order: Order, buyer: &Arc<str>, inquiry: &Kept, for_group: &str) -> Place {
+    fn place(&mut self, order: Order, buyer: Key, inquiry: &Kept, for_group: &str) -> Place {
         let asked = Asked::from(inquiry);
         let (scope, dedicated) = match self.lookup.group_indexes.get(for_group) {
             Some(&group) => (self.scope_of(group), None),
             None => (
                 self.matched(&asked).scope,
-                self.dedicated_slot(buyer, &asked),
+                self.dedicated_slot(self.buyers[buyer].id(), &asked),
             ),
         };
         let excluded = self.excluded(asked.exclude_agent_ids);
         Place {
             order,
-            buyer: buyer.clone(),
+            buyer,
             class: self.lines.class_number(Class { scope, excluded }),
             dedicated,
         }
@@ -117,9 +113,9 @@ impl Shop {
         let lines = std::mem::take(&mut self.lines);
         let wanted = lines.wanted.into_values().flat_map(BTreeMap::into_values);
         let places = lines.queue.into_iter().chain(lines.pool);
-        let buyers: BTreeSet<Arc<str>> = places.map(|place| place.buyer).chain(wanted).collect();
+        let buyers: BTreeSet<Key> = places.map(|place| place.buyer).chain(wanted).collect();
         for buyer in buyers {
-            self.line_up(&buyer);
+            self.line_up(buyer);
         }
     }
 }
