@@ -449,6 +449,114 @@ pub struct ChunkRef {
     #[prost(uint32, tag = "4")]
     pub size: u32,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScriptEvent {
+    #[prost(int64, tag = "1")]
+    pub now_ms: i64,
+    #[prost(string, tag = "20")]
+    pub buyer_id: ::prost::alloc::string::String,
+    #[prost(int64, repeated, tag = "21")]
+    pub delays_ms: ::prost::alloc::vec::Vec<i64>,
+    #[prost(uint32, tag = "22")]
+    pub conversation: u32,
+    #[prost(bool, tag = "23")]
+    pub begins: bool,
+    #[prost(uint32, tag = "24")]
+    pub draw: u32,
+    #[prost(uint32, tag = "25")]
+    pub document: u32,
+    #[prost(
+        oneof = "script_event::Command",
+        tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
+    )]
+    pub command: ::core::option::Option<script_event::Command>,
+}
+/// Nested message and enum types in `ScriptEvent`.
+pub mod script_event {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Command {
+        #[prost(message, tag = "4")]
+        Route(super::super::super::v1::RouteRequest),
+        #[prost(message, tag = "5")]
+        CloseConversation(super::super::super::v1::CloseConversationRequest),
+        #[prost(message, tag = "6")]
+        Message(super::super::super::v1::MessageEvent),
+        #[prost(message, tag = "7")]
+        UpdatePresence(super::UpdatePresence),
+        #[prost(message, tag = "8")]
+        SetPresence(super::super::super::v1::SetPresenceRequest),
+        #[prost(message, tag = "9")]
+        ExpireSession(super::ExpireSession),
+        #[prost(message, tag = "10")]
+        ApplyShop(super::super::super::v1::ApplyShopRequest),
+        #[prost(message, tag = "11")]
+        SetWeights(super::super::super::v1::SetWeightsRequest),
+        #[prost(message, tag = "12")]
+        Tick(super::Tick),
+        #[prost(message, tag = "13")]
+        Transfer(super::super::super::v1::TransferRequest),
+        #[prost(message, tag = "14")]
+        CancelInquiry(super::super::super::v1::CancelInquiryRequest),
+        #[prost(message, tag = "15")]
+        Order(super::super::super::v1::OrderEvent),
+        #[prost(message, tag = "16")]
+        DeleteShop(super::super::super::v1::DeleteShopRequest),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Playing {
+    #[prost(string, tag = "1")]
+    pub shop_id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub start_ms: i64,
+    #[prost(int64, tag = "3")]
+    pub end_ms: i64,
+    #[prost(message, repeated, tag = "4")]
+    pub documents: ::prost::alloc::vec::Vec<super::super::v1::Shop>,
+    #[prost(string, repeated, tag = "5")]
+    pub agent_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "6")]
+    pub without_contacts: bool,
+    #[prost(bool, tag = "7")]
+    pub never_busy: bool,
+    #[prost(message, repeated, tag = "8")]
+    pub delays: ::prost::alloc::vec::Vec<AgentDelays>,
+    #[prost(bool, tag = "9")]
+    pub want_entries: bool,
+    #[prost(enumeration = "CommandKind", repeated, tag = "10")]
+    pub without: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgentDelays {
+    #[prost(string, tag = "1")]
+    pub agent_id: ::prost::alloc::string::String,
+    #[prost(int64, repeated, tag = "2")]
+    pub delays_ms: ::prost::alloc::vec::Vec<i64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Played {
+    #[prost(message, repeated, tag = "1")]
+    pub agents: ::prost::alloc::vec::Vec<AgentPlayed>,
+    #[prost(uint64, tag = "2")]
+    pub decisions: u64,
+    #[prost(uint64, tag = "3")]
+    pub happened: u64,
+    #[prost(uint64, tag = "4")]
+    pub refused: u64,
+    #[prost(uint64, tag = "5")]
+    pub contacts_met: u64,
+    #[prost(bool, tag = "6")]
+    pub busy_met: bool,
+    #[prost(bytes = "vec", tag = "7")]
+    pub entries: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgentPlayed {
+    #[prost(string, tag = "1")]
+    pub agent_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub receptions: u64,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CommandKind {

@@ -535,3 +535,105 @@ class ChunkRef(_message.Message):
     newest_ms: int
     size: int
     def __init__(self, id: _Optional[bytes] = ..., first_key: _Optional[bytes] = ..., newest_ms: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
+
+class ScriptEvent(_message.Message):
+    __slots__ = ("now_ms", "route", "close_conversation", "message", "update_presence", "set_presence", "expire_session", "apply_shop", "set_weights", "tick", "transfer", "cancel_inquiry", "order", "delete_shop", "buyer_id", "delays_ms", "conversation", "begins", "draw", "document")
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_CONVERSATION_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    SET_PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_SESSION_FIELD_NUMBER: _ClassVar[int]
+    APPLY_SHOP_FIELD_NUMBER: _ClassVar[int]
+    SET_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_INQUIRY_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    DELETE_SHOP_FIELD_NUMBER: _ClassVar[int]
+    BUYER_ID_FIELD_NUMBER: _ClassVar[int]
+    DELAYS_MS_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATION_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    now_ms: int
+    route: _dispatch_pb2.RouteRequest
+    close_conversation: _dispatch_pb2.CloseConversationRequest
+    message: _dispatch_pb2.MessageEvent
+    update_presence: UpdatePresence
+    set_presence: _presence_pb2.SetPresenceRequest
+    expire_session: ExpireSession
+    apply_shop: _shop_pb2.ApplyShopRequest
+    set_weights: _shop_pb2.SetWeightsRequest
+    tick: Tick
+    transfer: _dispatch_pb2.TransferRequest
+    cancel_inquiry: _dispatch_pb2.CancelInquiryRequest
+    order: _dispatch_pb2.OrderEvent
+    delete_shop: _shop_pb2.DeleteShopRequest
+    buyer_id: str
+    delays_ms: _containers.RepeatedScalarFieldContainer[int]
+    conversation: int
+    begins: bool
+    draw: int
+    document: int
+    def __init__(self, now_ms: _Optional[int] = ..., route: _Optional[_Union[_dispatch_pb2.RouteRequest, _Mapping]] = ..., close_conversation: _Optional[_Union[_dispatch_pb2.CloseConversationRequest, _Mapping]] = ..., message: _Optional[_Union[_dispatch_pb2.MessageEvent, _Mapping]] = ..., update_presence: _Optional[_Union[UpdatePresence, _Mapping]] = ..., set_presence: _Optional[_Union[_presence_pb2.SetPresenceRequest, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., apply_shop: _Optional[_Union[_shop_pb2.ApplyShopRequest, _Mapping]] = ..., set_weights: _Optional[_Union[_shop_pb2.SetWeightsRequest, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., transfer: _Optional[_Union[_dispatch_pb2.TransferRequest, _Mapping]] = ..., cancel_inquiry: _Optional[_Union[_dispatch_pb2.CancelInquiryRequest, _Mapping]] = ..., order: _Optional[_Union[_dispatch_pb2.OrderEvent, _Mapping]] = ..., delete_shop: _Optional[_Union[_shop_pb2.DeleteShopRequest, _Mapping]] = ..., buyer_id: _Optional[str] = ..., delays_ms: _Optional[_Iterable[int]] = ..., conversation: _Optional[int] = ..., begins: _Optional[bool] = ..., draw: _Optional[int] = ..., document: _Optional[int] = ...) -> None: ...
+
+class Playing(_message.Message):
+    __slots__ = ("shop_id", "start_ms", "end_ms", "documents", "agent_ids", "without_contacts", "never_busy", "delays", "want_entries", "without")
+    SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    AGENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_CONTACTS_FIELD_NUMBER: _ClassVar[int]
+    NEVER_BUSY_FIELD_NUMBER: _ClassVar[int]
+    DELAYS_FIELD_NUMBER: _ClassVar[int]
+    WANT_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    shop_id: str
+    start_ms: int
+    end_ms: int
+    documents: _containers.RepeatedCompositeFieldContainer[_shop_pb2.Shop]
+    agent_ids: _containers.RepeatedScalarFieldContainer[str]
+    without_contacts: bool
+    never_busy: bool
+    delays: _containers.RepeatedCompositeFieldContainer[AgentDelays]
+    want_entries: bool
+    without: _containers.RepeatedScalarFieldContainer[CommandKind]
+    def __init__(self, shop_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., documents: _Optional[_Iterable[_Union[_shop_pb2.Shop, _Mapping]]] = ..., agent_ids: _Optional[_Iterable[str]] = ..., without_contacts: _Optional[bool] = ..., never_busy: _Optional[bool] = ..., delays: _Optional[_Iterable[_Union[AgentDelays, _Mapping]]] = ..., want_entries: _Optional[bool] = ..., without: _Optional[_Iterable[_Union[CommandKind, str]]] = ...) -> None: ...
+
+class AgentDelays(_message.Message):
+    __slots__ = ("agent_id", "delays_ms")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    DELAYS_MS_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    delays_ms: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, agent_id: _Optional[str] = ..., delays_ms: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Played(_message.Message):
+    __slots__ = ("agents", "decisions", "happened", "refused", "contacts_met", "busy_met", "entries")
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    HAPPENED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_MET_FIELD_NUMBER: _ClassVar[int]
+    BUSY_MET_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    agents: _containers.RepeatedCompositeFieldContainer[AgentPlayed]
+    decisions: int
+    happened: int
+    refused: int
+    contacts_met: int
+    busy_met: bool
+    entries: bytes
+    def __init__(self, agents: _Optional[_Iterable[_Union[AgentPlayed, _Mapping]]] = ..., decisions: _Optional[int] = ..., happened: _Optional[int] = ..., refused: _Optional[int] = ..., contacts_met: _Optional[int] = ..., busy_met: _Optional[bool] = ..., entries: _Optional[bytes] = ...) -> None: ...
+
+class AgentPlayed(_message.Message):
+    __slots__ = ("agent_id", "receptions")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEPTIONS_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    receptions: int
+    def __init__(self, agent_id: _Optional[str] = ..., receptions: _Optional[int] = ...) -> None: ...
