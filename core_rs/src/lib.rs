@@ -141,6 +141,16 @@ impl Engine {
         Ok(decided(py, &answer, &made))
     }
 
+    fn play<'py>(
+        &self,
+        py: Python<'py>,
+        script: &[u8],
+        playing: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let played = py.detach(|| self.lock()?.play(script, playing).map_err(to_py))?;
+        Ok(PyBytes::new(py, &played))
+    }
+
     #[pyo3(signature = (*, deleted = false))]
     fn shop_ids(&self, deleted: bool) -> PyResult<Vec<String>> {
         Ok(self.lock()?.shop_ids(deleted))
@@ -292,7 +302,7 @@ mod _core {
     const CORE: &str = "rust";
     /// Changes whenever _core.pyi does.
     #[pymodule_export]
-    const API_VERSION: u32 = 3;
+    const API_VERSION: u32 = 4;
     #[pymodule_export]
     const RULES_VERSION: u32 = fenliu_engine::RULES_VERSION;
     #[pymodule_export]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::document::Lookup;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
+use crate::supposed::Supposed;
 use crate::volume::{Limits, Volume};
 use api::PresenceStatus;
 
@@ -33,6 +34,8 @@ pub struct Agent {
     pub volume: Volume,
 
     pub standing: Standing,
+    /// Not part of the state.
+    pub supposed: Supposed,
     /// (pool, place in it) of every pool one of the agent's groups is in, by pool.
     pub pools: Vec<(u32, u32)>,
 }
@@ -67,6 +70,7 @@ impl Agent {
             derived_awaiting: 0,
             volume: Volume::default(),
             standing: Standing::default(),
+            supposed: Supposed::default(),
             pools: Vec::new(),
         }
     }
@@ -131,7 +135,8 @@ impl Agent {
         };
         let full = weight * 1024;
         let awaiting = self.awaiting();
-        let effective = if full == 0 || awaiting <= lookup.busy_threshold {
+        let at_ease = full == 0 || awaiting <= lookup.busy_threshold || !self.in_document();
+        let effective = if at_ease || self.supposed.is_at_ease() {
             full
         } else {
             (full * (lookup.busy_threshold + 1) / (awaiting + 1)).max(1)

@@ -106,6 +106,7 @@ impl Shop {
             now,
             facts: std::mem::take(facts),
         };
+        draft.facts.clear();
         self.apply_due(&mut draft);
         let due = draft.facts.len();
 
@@ -133,7 +134,6 @@ impl Shop {
             let tick = Encoded::new(&Command::Tick(record::Tick { shop_id }));
             self.log(&tick, facts, now, "", log);
         }
-        facts.clear();
         reply
     }
 

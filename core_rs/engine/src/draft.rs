@@ -18,6 +18,7 @@ pub struct Draft<'a> {
 #[derive(Default)]
 pub struct Scratch {
     pub encoded: Encoded,
+    /// Those of the last command, until the next one.
     pub facts: Vec<Fact>,
 }
 

@@ -82,7 +82,7 @@ pub struct Engine {
     pub(crate) stored: StoredShops,
     pub(crate) chunks: Chunks,
     pub(crate) books: Books,
-    scratch: Scratch,
+    pub(crate) scratch: Scratch,
 }
 
 impl Engine {

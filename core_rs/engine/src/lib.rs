@@ -37,6 +37,7 @@ mod needs;
 mod numbered;
 mod orders;
 mod permission;
+mod play;
 mod presence;
 #[allow(clippy::all)]
 pub mod proto;
@@ -54,6 +55,7 @@ mod state;
 mod steps;
 mod storage;
 mod stored;
+mod supposed;
 mod tape;
 mod timeline;
 mod transfer;

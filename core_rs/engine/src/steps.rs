@@ -125,6 +125,7 @@ impl Shop {
         };
         let yes = agent.takes_part()
             && ask.who.has(contact.agent)
+            && !agent.supposed.no_contact
             && window > 0
             && ask.at_ms.saturating_sub(contact.consulted_at_ms) <= window;
         yes.then_some(contact.agent)

@@ -27,7 +27,7 @@ __all__ = [
     "partition_of",
 ]
 
-API_VERSION = 3
+API_VERSION = 4
 """The face this package was written for; a core of another version is not loaded."""
 RULES_VERSION = 1
 """The arithmetic by which entries are applied; a core of another version is not loaded."""
@@ -60,6 +60,8 @@ class Engine(Protocol):
     ) -> tuple[int, int, bytes]: ...
 
     def redecide(self, entry: bytes) -> tuple[int, bytes, int, bytes]: ...
+
+    def play(self, script: bytes, playing: bytes) -> bytes: ...
 
     def shop_ids(self, *, deleted: bool = False) -> list[str]: ...
 

@@ -82,6 +82,14 @@ class Engine:
     def redecide(self, entry: bytes) -> tuple[int, bytes, int, bytes]:
         """Decides a logged entry's command again (one entry, length-prefixed); returns as `decide`."""
 
+    def play(self, script: bytes, playing: bytes) -> bytes:
+        """Plays a script: concatenated, length-prefixed `ScriptEvent`s, or logged entries.
+
+        `playing`: an encoded `Playing`. Returns an encoded `Played` (docs/engine.md section 14). The shop must
+        be loaded. Raises ValueError for bytes that are none, and when chunks are missing; then the state is
+        as far as the play came.
+        """
+
     def shop_ids(self, *, deleted: bool = False) -> list[str]:
         """All shops, by id bytes; `deleted`: those that were deleted too."""
 

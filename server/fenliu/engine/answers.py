@@ -29,3 +29,10 @@ def route_response(decided: Decided) -> dispatch_pb2.RouteResponse:
         queue_position=decided.queue_position,
         estimated_wait_ms=decided.estimated_wait_ms,
     )
+
+
+def conversation_number(conversation: str) -> int:
+    """The number in a conversation's id; 0: it has not the form of one."""
+    digits = conversation.removeprefix("c")
+    plain = digits.isascii() and digits.isdigit() and digits != conversation and digits[0] != "0"
+    return int(digits) if plain else 0

@@ -463,6 +463,8 @@ pub struct ScriptEvent {
     pub begins: bool,
     #[prost(uint32, tag = "24")]
     pub draw: u32,
+    #[prost(sint64, tag = "26")]
+    pub sent_after_ms: i64,
     #[prost(uint32, tag = "25")]
     pub document: u32,
     #[prost(

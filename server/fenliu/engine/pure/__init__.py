@@ -35,7 +35,7 @@ from fenliu.engine.pure.segments import merge_chunks
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"
-API_VERSION = 3
+API_VERSION = 4
 
 __all__ = [
     "API_VERSION",

@@ -2,6 +2,7 @@
 
 from fenliu.engine.pure.document import Config
 from fenliu.engine.pure.selection import Pool
+from fenliu.engine.pure.supposed import Supposed
 from fenliu.engine.pure.volume import Volume
 from fenliu.v1 import presence_pb2, shop_pb2, types_pb2
 
@@ -78,7 +79,7 @@ class Agent:
     def is_offline(self) -> bool:
         return self.status == types_pb2.PRESENCE_STATUS_OFFLINE
 
-    def derive(self, config: Config) -> None:
+    def derive(self, config: Config, supposed: Supposed) -> None:
         """Finds anew what follows from the rest."""
         own = self.document
         self.held_until_ms = self.volume.held_until(own.daily_limit, own.hourly_limit)
@@ -89,14 +90,14 @@ class Agent:
             and self.held_until_ms is None
         )
         self.has_time = self.is_online and self.awaiting < max(1, config.busy_threshold)
-        self.effective_weight = self._weigh(config)
+        self.effective_weight = self._weigh(config, supposed)
 
-    def _weigh(self, config: Config) -> int:
+    def _weigh(self, config: Config, supposed: Supposed) -> int:
         """The effective weight now, in units of 1/1024: the busy get fewer buyers, never none."""
         if self.document.weight == 0:
             return 0
         weight = ONE_WEIGHT if config.even else self.document.weight * ONE_WEIGHT
-        if self.awaiting <= config.busy_threshold:
+        if self.awaiting <= config.busy_threshold or supposed.is_at_ease(self.agent_id):
             return weight
         return max(1, weight * (config.busy_threshold + 1) // (self.awaiting + 1))
 

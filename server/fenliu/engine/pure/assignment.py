@@ -73,6 +73,8 @@ def recent_contact(search: Search) -> Found | None:
         return None
     if not agent.takes_part or agent.agent_id in search.excluded:
         return None
+    if search.shop.supposed.passes_over(agent.agent_id):
+        return None
     if agent.status == types_pb2.PRESENCE_STATUS_ONLINE:
         window_ms = config.sticky_window_ms
     elif agent.status == types_pb2.PRESENCE_STATUS_SUSPENDED:

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind, QueryKind
 from fenliu.engine.pure import due, needed, query, refusals, repeats, snapshot, wire
+from fenliu.engine.pure import play as plays
 from fenliu.engine.pure.apply import apply_fact
 from fenliu.engine.pure.batches import BATCHES
 from fenliu.engine.pure.commands import COMMANDS, Command
@@ -22,6 +23,7 @@ from fenliu.engine.pure.entries import (
 from fenliu.engine.pure.needed import NEEDS_CHUNKS
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.settle import settle
+from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.stored import Shops
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
@@ -231,6 +233,26 @@ class Engine:
         logged = decode_entry(found[0][0])
         command, message = command_of(logged)
         return self._decide(command, message, logged.now_ms, logged.actor)
+
+    def play(self, script: bytes, playing: bytes) -> bytes:
+        """Plays a script: concatenated, length-prefixed `ScriptEvent`s, or logged entries.
+
+        `playing`: an encoded `Playing`. Returns an encoded `Played` (docs/engine.md section 14). The shop must
+        be loaded. Raises ValueError for bytes that are none, and when chunks are missing; then the state is
+        as far as the play came.
+        """
+
+        def find(shop_id: str) -> Shop | None:
+            if self._shops.missing_head(shop_id):
+                raise ValueError("the shop is not loaded")
+            return self._shops.find(shop_id)
+
+        def decide(
+            kind: CommandKind, message: Message, now_ms: int
+        ) -> tuple[int, bytes, int, bytes]:
+            return self._decide(COMMANDS[kind], message, now_ms, "")
+
+        return wire.encode(plays.play(script, playing, find, decide))
 
     # --- The state as a whole ---
 

@@ -14,6 +14,7 @@ from fenliu.engine.pure.generations import Generations, GetChunk
 from fenliu.engine.pure.keys import Horizon
 from fenliu.engine.pure.parts import Contact, Conversation, Waiting
 from fenliu.engine.pure.selection import Pool
+from fenliu.engine.pure.supposed import NOTHING
 from fenliu.v1 import shop_pb2, types_pb2
 
 SLOT_RELEASES_KEPT = 21
@@ -52,6 +53,7 @@ class Shop:
         "sessions",
         "shop_id",
         "slot_releases_ms",
+        "supposed",
         "unanswered_since",
         "unsettled",
         "volume_ends",
@@ -71,6 +73,7 @@ class Shop:
         # rotated; or before that and since the manifest.
         self.changed = False
         self.changed_before_rotate = False
+        self.supposed = NOTHING  # while a script is played; not part of the state
         self._begin(shop_pb2.Shop())
 
     def _begin(self, document: shop_pb2.Shop) -> None:
@@ -239,7 +242,7 @@ class Shop:
         """Tells the agent's pools, and who settles, what is otherwise about the agent now."""
         before = agent.available, agent.has_time, agent.effective_weight
         was_counted = agent.available and agent.has_time
-        agent.derive(self.config)
+        agent.derive(self.config, self.supposed)
         self.volume_ends.set(agent.agent_id, agent.held_until_ms)
         if before == (agent.available, agent.has_time, agent.effective_weight):
             return

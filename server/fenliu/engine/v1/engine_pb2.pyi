@@ -537,7 +537,7 @@ class ChunkRef(_message.Message):
     def __init__(self, id: _Optional[bytes] = ..., first_key: _Optional[bytes] = ..., newest_ms: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
 
 class ScriptEvent(_message.Message):
-    __slots__ = ("now_ms", "route", "close_conversation", "message", "update_presence", "set_presence", "expire_session", "apply_shop", "set_weights", "tick", "transfer", "cancel_inquiry", "order", "delete_shop", "buyer_id", "delays_ms", "conversation", "begins", "draw", "document")
+    __slots__ = ("now_ms", "route", "close_conversation", "message", "update_presence", "set_presence", "expire_session", "apply_shop", "set_weights", "tick", "transfer", "cancel_inquiry", "order", "delete_shop", "buyer_id", "delays_ms", "conversation", "begins", "draw", "sent_after_ms", "document")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     CLOSE_CONVERSATION_FIELD_NUMBER: _ClassVar[int]
@@ -557,6 +557,7 @@ class ScriptEvent(_message.Message):
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     BEGINS_FIELD_NUMBER: _ClassVar[int]
     DRAW_FIELD_NUMBER: _ClassVar[int]
+    SENT_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     route: _dispatch_pb2.RouteRequest
@@ -577,8 +578,9 @@ class ScriptEvent(_message.Message):
     conversation: int
     begins: bool
     draw: int
+    sent_after_ms: int
     document: int
-    def __init__(self, now_ms: _Optional[int] = ..., route: _Optional[_Union[_dispatch_pb2.RouteRequest, _Mapping]] = ..., close_conversation: _Optional[_Union[_dispatch_pb2.CloseConversationRequest, _Mapping]] = ..., message: _Optional[_Union[_dispatch_pb2.MessageEvent, _Mapping]] = ..., update_presence: _Optional[_Union[UpdatePresence, _Mapping]] = ..., set_presence: _Optional[_Union[_presence_pb2.SetPresenceRequest, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., apply_shop: _Optional[_Union[_shop_pb2.ApplyShopRequest, _Mapping]] = ..., set_weights: _Optional[_Union[_shop_pb2.SetWeightsRequest, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., transfer: _Optional[_Union[_dispatch_pb2.TransferRequest, _Mapping]] = ..., cancel_inquiry: _Optional[_Union[_dispatch_pb2.CancelInquiryRequest, _Mapping]] = ..., order: _Optional[_Union[_dispatch_pb2.OrderEvent, _Mapping]] = ..., delete_shop: _Optional[_Union[_shop_pb2.DeleteShopRequest, _Mapping]] = ..., buyer_id: _Optional[str] = ..., delays_ms: _Optional[_Iterable[int]] = ..., conversation: _Optional[int] = ..., begins: _Optional[bool] = ..., draw: _Optional[int] = ..., document: _Optional[int] = ...) -> None: ...
+    def __init__(self, now_ms: _Optional[int] = ..., route: _Optional[_Union[_dispatch_pb2.RouteRequest, _Mapping]] = ..., close_conversation: _Optional[_Union[_dispatch_pb2.CloseConversationRequest, _Mapping]] = ..., message: _Optional[_Union[_dispatch_pb2.MessageEvent, _Mapping]] = ..., update_presence: _Optional[_Union[UpdatePresence, _Mapping]] = ..., set_presence: _Optional[_Union[_presence_pb2.SetPresenceRequest, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., apply_shop: _Optional[_Union[_shop_pb2.ApplyShopRequest, _Mapping]] = ..., set_weights: _Optional[_Union[_shop_pb2.SetWeightsRequest, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., transfer: _Optional[_Union[_dispatch_pb2.TransferRequest, _Mapping]] = ..., cancel_inquiry: _Optional[_Union[_dispatch_pb2.CancelInquiryRequest, _Mapping]] = ..., order: _Optional[_Union[_dispatch_pb2.OrderEvent, _Mapping]] = ..., delete_shop: _Optional[_Union[_shop_pb2.DeleteShopRequest, _Mapping]] = ..., buyer_id: _Optional[str] = ..., delays_ms: _Optional[_Iterable[int]] = ..., conversation: _Optional[int] = ..., begins: _Optional[bool] = ..., draw: _Optional[int] = ..., sent_after_ms: _Optional[int] = ..., document: _Optional[int] = ...) -> None: ...
 
 class Playing(_message.Message):
     __slots__ = ("shop_id", "start_ms", "end_ms", "documents", "agent_ids", "without_contacts", "never_busy", "delays", "want_entries", "without")
