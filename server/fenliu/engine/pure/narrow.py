@@ -24,7 +24,8 @@ def narrowed(place: StoredShop, buyer_ids: Iterable[str], fetch: Fetch) -> ShopS
     head = b"".join(chunks[one] for one in place.head)
     snapshot = wire.decode_own(ShopSnapshot, head)
     horizon = Horizon(place.last_now_ms, place.contact_lifetime_ms, place.contacts_since_ms)
-    live = {one.buyer_id for one in (*snapshot.conversations, *snapshot.waiting)}
+    live = {one.buyer_id for one in snapshot.conversations}
+    live.update(one.buyer_id for one in snapshot.waiting)
     wanted = sorted(keys.of_buyer(one) for one in set(buyer_ids) - live)
     for segment in place.segments:  # the newest first: what it has decides
         found = dict(_found(segment, wanted, horizon, fetch))

@@ -5,7 +5,7 @@ Says when what happens, and what is bound to whom; what comes of it the engine d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.supposed import NOTHING, Supposed
 from fenliu.engine.v1 import engine_pb2
 from fenliu.engine.v1.engine_pb2 import Played, Playing, ScriptEvent
-from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
+from fenliu.v1 import shop_pb2, types_pb2
 
 Decide = Callable[[CommandKind, Message, int], tuple[int, bytes, int, bytes]]
 """Decides a command at a time, as the engine's `decide`."""
@@ -29,6 +29,7 @@ Decide = Callable[[CommandKind, Message, int], tuple[int, bytes, int, bytes]]
 _BY_AGENTS = (types_pb2.SENDER_AGENT, types_pb2.SENDER_AUTO_REPLY)
 _NOT_BY_CONTACT = (types_pb2.REASON_DEDICATED, types_pb2.REASON_TRANSFER)
 _NAMES_BUYER = ("route", "message", "cancel_inquiry")
+_ABOUT_CONVERSATION = ("message", "close_conversation", "transfer")
 
 
 class _Has(NamedTuple):
@@ -81,9 +82,7 @@ class _Play:
             never_busy=playing.never_busy,
         )
         self._delays = {one.agent_id: list(one.delays_ms) for one in playing.delays}
-        self._events = [
-            wire.decode(ScriptEvent, data) for data, _ in wire.split_delimited(script)
-        ]
+        self._events = [wire.decode(ScriptEvent, data) for data, _ in wire.split_delimited(script)]
         self._done = bytearray(len(self._events))  # happened, or never will
         self._buyers: dict[str, _Buyer] = {}
         self._answers: list[tuple[int, int]] = []  # (when, place); those of `_Buyer.answer` count
@@ -120,7 +119,9 @@ class _Play:
 
     def _sort_out(self) -> None:
         """Which events are whose, and which never happen."""
-        without = {engine_pb2.Entry.DESCRIPTOR.fields_by_number[k].name for k in self._playing.without}
+        without = {
+            engine_pb2.Entry.DESCRIPTOR.fields_by_number[k].name for k in self._playing.without
+        }
         before_ms = 0
         for place, event in enumerate(self._events):
             if event.now_ms < before_ms:
@@ -180,6 +181,7 @@ class _Play:
         if event.document:
             shop = self._playing.documents[event.document - 1]
             kind, request = CommandKind.APPLY_SHOP, shop_pb2.ApplyShopRequest(shop=shop)
+            request.shop.etag = ""
             bound: Message | None = request
         else:
             name = event.WhichOneof("command") or ""
@@ -223,6 +225,8 @@ class _Play:
             request.conversation_id = ""
             request.agent_id = request.agent_id or buyer.has.agent_id
         elif 0 < event.conversation <= len(buyer.conversations):
+            if name not in _ABOUT_CONVERSATION:
+                return request  # type: ignore[no-any-return]
             number = buyer.conversations[-event.conversation]
             request.conversation_id = conversation_id(number)
             shop = self._find(self._playing.shop_id)
@@ -268,9 +272,7 @@ class _Play:
                 buyer_id = fact.waiting_cancelled.buyer_id or named_buyer
                 self._has_now(buyer_id, _NOBODY, now_ms)
 
-    def _note_decided(
-        self, decided: engine_pb2.Decided, now_ms: int, named_buyer: str
-    ) -> None:
+    def _note_decided(self, decided: engine_pb2.Decided, now_ms: int, named_buyer: str) -> None:
         at_ms = decided.at_ms or now_ms
         outcome = decided.outcome
         opens = decided.conversation > self._last_conversation
@@ -331,11 +333,10 @@ class _Play:
         event = self._events[place]
         if not _can_give(buyer.has, event):
             return
-        own = self._delays.get(buyer.has.agent_id) if event.draw else None
-        if own:
+        delay_ms = event.delays_ms[min(buyer.moves, len(event.delays_ms) - 1)]
+        own = self._delays.get(buyer.has.agent_id)
+        if own and event.draw:
             delay_ms = own[event.draw % len(own)]
-        else:
-            delay_ms = event.delays_ms[min(buyer.moves, len(event.delays_ms) - 1)]
         at_ms = max(self._now, max(buyer.last_ms, buyer.since_ms) + delay_ms)
         buyer.answer = at_ms, place
         heappush(self._answers, buyer.answer)

@@ -27,7 +27,7 @@ from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
 Progress = Callable[[int, int], None]
 """Told how much of how much is done; may raise to give up."""
 
-RECORDS_A_STEP = 64
+RECORDS_A_STEP = 8
 """Progress is told after so many records."""
 
 _AGENT = types_pb2.OUTCOME_AGENT
@@ -481,9 +481,7 @@ class _Tape:
     def _message(self, entry: engine_pb2.Entry, message: dispatch_pb2.MessageEvent) -> Event:
         noted = next(fact.message_noted for fact in entry.facts if fact.HasField("message_noted"))
         now_ms = entry.now_ms
-        buyer_id = (
-            noted.buyer_id or message.buyer_id or self._buyer_of.get(noted.conversation, "")
-        )
+        buyer_id = noted.buyer_id or message.buyer_id or self._buyer_of.get(noted.conversation, "")
         named = conversation_number(message.conversation_id)
         if not buyer_id and named:
             buyer_id = self._buyer_of.get(named, "")
@@ -621,9 +619,7 @@ class _Tape:
             self._made.reasons[agent_id][reason] += 1
 
     def _status(self, agent_id: str, status: types_pb2.PresenceStatus, at_ms: int) -> None:
-        since_ms, before = self._statuses.get(
-            agent_id, (at_ms, types_pb2.PRESENCE_STATUS_OFFLINE)
-        )
+        since_ms, before = self._statuses.get(agent_id, (at_ms, types_pb2.PRESENCE_STATUS_OFFLINE))
         if before != status:
             self._span(agent_id, since_ms, at_ms, before)
             since_ms = at_ms
