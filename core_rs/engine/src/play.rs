@@ -356,8 +356,9 @@ impl<'a> Play<'a> {
         self.last_conversation = shop.last_conversation;
         for number in 0..self.buyers.len() {
             let buyer = &mut self.buyers[number];
-            if let Some(known) = shop.buyers.get(&buyer.id) {
-                if let Some(open) = known.open {
+            if let Some(key) = shop.buyers.find(&buyer.id) {
+                let known = &shop.buyers[key];
+                if let Some(open) = known.open() {
                     let agent = shop.conversations[open].agent;
                     buyer.has = agent.map_or(Has::Robot(open), |slot| {
                         Has::Agent(shop.agent(slot).id.clone(), open)
