@@ -19,6 +19,7 @@ from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable
 from fenliu.dispatch.tails import Tails
 from fenliu.engine import Core, Engine
+from fenliu.failpoints import reached
 from fenliu.journal import CorruptSnapshot, Journal, JournalError
 from fenliu.recovery import Recovered, SnapshotWriter, state_hash
 
@@ -173,6 +174,7 @@ class StoredState:
         if self._host.losses == losses:  # else its state was recovered and is another generation
             try:
                 self._host.engine.install(written.manifest)
+                reached("snapshot-installed")
             except BaseException as error:
                 raise self._host.engine_failed(error) from error
 

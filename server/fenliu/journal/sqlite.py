@@ -12,6 +12,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
+from fenliu.failpoints import reached
 from fenliu.journal import writing
 from fenliu.journal.base import Append, Conflict
 from fenliu.journal.directory import (
@@ -89,9 +90,14 @@ class SqliteJournal(SqliteReader):
 
     def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
         """As `Journal.append`."""
-        return self._writer.submit(
-            self._write, lambda connection: writing.append(connection, group)
-        )
+
+        def work(connection: sqlite3.Connection) -> list[int | Conflict]:
+            reached("append-begins")
+            results = writing.append(connection, group)
+            reached("append-done")
+            return results
+
+        return self._writer.submit(self._write, work)
 
     def probe(self) -> Future[None]:
         """As `Journal.probe`."""
