@@ -26,7 +26,9 @@ from fenliu.cli.replay import replay
 from fenliu.cli.report import report
 from fenliu.cli.route import route
 from fenliu.cli.serve import serve
+from fenliu.cli.shadow import shadow
 from fenliu.cli.shop import shop
+from fenliu.cli.simulate import simulate
 from fenliu.cli.state_hash import state_hash
 from fenliu.cli.watch import watch
 from fenliu.config import ServerConfig
@@ -76,6 +78,8 @@ for _command in (
     watch,
     explain,
     report,
+    simulate,
+    shadow,
     replay,
     backup,
     restore,

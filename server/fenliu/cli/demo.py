@@ -15,6 +15,7 @@ from fenliu.cli.command import command, option
 from fenliu.cli.language import words
 from fenliu.cli.serve import core_option, data_option, listen_option
 from fenliu.cli.shopfile import read_shops
+from fenliu.cli.windows import window_of
 from fenliu.client import FenliuClient
 from fenliu.config import CoreChoice, ServerConfig
 from fenliu.traffic.day import DAY_MS, example_shops, sale_day
@@ -49,6 +50,14 @@ _DEMO_FILES = Path("demo")
 )
 @option("--seed", default=1, zh="换一个数，换一天。", en="Another number, another day.")
 @option(
+    "--day",
+    metavar="YYYY-MM-DD",
+    show_default=False,
+    envvar="FENLIU_DEMO_DAY",
+    zh="演在这一天；默认是到此刻为止的 24 小时。",
+    en="On which day it is; without, the 24 hours up to now.",
+)
+@option(
     "--features/--no-features",
     default=True,
     zh="买家也会转人工、放弃等候、下单，客服也会转接。",
@@ -68,6 +77,7 @@ def demo(
     files: tuple[Path, ...],
     buyers: int,
     seed: int,
+    day: str | None,
     features: bool,
     once: bool,
     listen: str,
@@ -78,7 +88,10 @@ def demo(
     files = files or tuple(sorted(_DEMO_FILES.glob("*.yaml")))
     shops = read_shops(files) if files else example_shops(2, features=features)
     config = ServerConfig(listen=listen, data=data, core=core, clock="trace", reflection=True)
-    asyncio.run(_demo(config, shops, buyers, seed, features, once))
+    end_ms = time.time_ns() // 1_000_000
+    if day is not None:
+        end_ms = window_of(day, None, None).end_ms
+    asyncio.run(_demo(config, shops, buyers, seed, end_ms, features, once))
 
 
 async def _demo(
@@ -86,6 +99,7 @@ async def _demo(
     shops: list[shop_pb2.Shop],
     buyers: int,
     seed: int,
+    end_ms: int,
     features: bool,
     once: bool,
 ) -> None:
@@ -98,7 +112,7 @@ async def _demo(
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         address = await app.start()
-        await _play_day(address, shops, buyers, seed, features)
+        await _play_day(address, shops, buyers, seed, end_ms, features)
         if once:
             return
         app.follow_wall_clock()
@@ -113,16 +127,20 @@ async def _demo(
 
 
 async def _play_day(
-    address: str, shops: list[shop_pb2.Shop], buyers: int, seed: int, features: bool
+    address: str,
+    shops: list[shop_pb2.Shop],
+    buyers: int,
+    seed: int,
+    end_ms: int,
+    features: bool,
 ) -> None:
     async with FenliuClient(address, patience_s=10) as client:
         _number_copies(shops, {shop.shop_id for shop in await client.list_shops()})
-        now_ms = time.time_ns() // 1_000_000
         traffic = sale_day(
             shops,
             seed=seed,
-            start_ms=now_ms - DAY_MS,
-            end_ms=now_ms,
+            start_ms=end_ms - DAY_MS,
+            end_ms=end_ms,
             buyers=buyers,
             features=features,
         )

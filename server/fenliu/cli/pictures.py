@@ -65,8 +65,9 @@ def drawn(text: Words, *, chinese: bool) -> str:
 def agent_names(agents: Sequence[str], shop: shop_pb2.Shop, *, chinese: bool) -> list[str]:
     """The agents' display names, or ids where these cannot be drawn."""
     names = {agent.agent_id: agent.display_name or agent.agent_id for agent in shop.agents}
-    shown = [names.get(agent, agent) for agent in agents]
-    return [
-        name if chinese or name.isascii() else agent
-        for name, agent in zip(shown, agents, strict=True)
-    ]
+    return [drawable(names.get(agent, agent), agent, chinese=chinese) for agent in agents]
+
+
+def drawable(name: str, other: str, *, chinese: bool) -> str:
+    """The name, or the other where it cannot be drawn."""
+    return name if chinese or name.isascii() else other

@@ -24,8 +24,8 @@ from fenliu.cli.windows import answer_language, window_of, window_options
 from fenliu.client import FenliuClient
 from fenliu.v1 import insight_pb2, shop_pb2
 
-_SUBJECTS = ("agent", "group", "shop")
-_GRAINS = ("window", "day", "hour")
+REPORT_SUBJECTS = ("agent", "group", "shop")
+REPORT_GRAINS = ("window", "day", "hour")
 _HOURS_DRAWN = timedelta(days=3)
 
 
@@ -41,14 +41,14 @@ _HOURS_DRAWN = timedelta(days=3)
 @option("--shop", required=True, zh="店铺编号。", en="Shop id.")
 @option(
     "--by",
-    type=click.Choice(_SUBJECTS),
+    type=click.Choice(REPORT_SUBJECTS),
     default="agent",
     zh="每位客服、每个分流组，或整个店铺。",
     en="Each agent, each group, or the shop.",
 )
 @option(
     "--grain",
-    type=click.Choice(_GRAINS),
+    type=click.Choice(REPORT_GRAINS),
     default="window",
     zh="整个窗口一行，或每天、每小时一行。",
     en="One row for the window, or one for each day or hour.",
@@ -108,7 +108,7 @@ def report(
         )
 
     response, document, drawn = with_client(target, ask)
-    names = _names(document, by)
+    names = names_by_id(document, by)
     if as_json:
         print_json(as_dict(response))
     elif as_csv:
@@ -139,7 +139,7 @@ async def _day(client: FenliuClient, request: insight_pb2.GetReceptionReportRequ
     )
 
 
-def _names(document: shop_pb2.Shop, by: str) -> dict[str, str]:
+def names_by_id(document: shop_pb2.Shop, by: str) -> dict[str, str]:
     """Display names by id."""
     if by == "shop":
         return {document.shop_id: document.display_name or document.shop_id}

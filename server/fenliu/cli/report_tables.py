@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -37,7 +37,7 @@ _SECTIONS = (
     ),
     ("sales_amount", "sales_items", "sales_buyers", "amount_per_buyer", "items_per_buyer"),
 )
-_CSV_UNITS = {
+CSV_UNITS = {
     insight_pb2.KPI_UNIT_MILLISECONDS: Words("（秒）", " (s)"),
     insight_pb2.KPI_UNIT_CENTS: Words("（元）", " (yuan)"),
 }
@@ -95,7 +95,7 @@ def _show_section(
     for place in places:
         table.add_column(response.columns[place].title, justify="right", overflow="fold")
     for row in response.rows:
-        cells = [_cell(response.columns[place], row.kpis[place]) for place in places]
+        cells = [cell(response.columns[place], row.kpis[place]) for place in places]
         name = escape(names.get(row.subject_id, row.subject_id))
         first = [minute(row.window.start_ms)[5:]] * timed + [name] * named
         table.add_row(*first, *cells)
@@ -112,7 +112,7 @@ def as_csv(response: insight_pb2.GetReceptionReportResponse, names: Mapping[str,
             words("名称", "name"),
             words("开始", "from"),
             words("结束", "to"),
-            *(f"{one.title}{_CSV_UNITS.get(one.unit, '')}" for one in response.columns),
+            *(f"{one.title}{CSV_UNITS.get(one.unit, '')}" for one in response.columns),
         ]
     )
     for row in response.rows:
@@ -120,47 +120,54 @@ def as_csv(response: insight_pb2.GetReceptionReportResponse, names: Mapping[str,
             [
                 row.subject_id,
                 names.get(row.subject_id, row.subject_id),
-                _second(row.window.start_ms),
-                _second(row.window.end_ms),
-                *_plain(response.columns, row.kpis),
+                second(row.window.start_ms),
+                second(row.window.end_ms),
+                *map(plain, response.columns, row.kpis),
             ]
         )
     return file.getvalue()
 
 
-def _plain(columns: Iterable[insight_pb2.KpiColumn], kpis: Iterable[insight_pb2.Kpi]) -> list[str]:
-    cells: list[str] = []
-    for column, kpi in zip(columns, kpis, strict=True):
-        if kpi.state == insight_pb2.KPI_STATE_UNDEFINED:
-            cells.append(words("无定义", "undefined"))
-        elif kpi.state == insight_pb2.KPI_STATE_NOT_YET_KNOWN:
-            cells.append(words("尚不可知", "not yet known"))
-        else:
-            scale = {
-                insight_pb2.KPI_UNIT_MILLISECONDS: 1000,
-                insight_pb2.KPI_UNIT_CENTS: 100,
-            }.get(column.unit, 1)
-            value = Decimal(kpi.numerator) / (kpi.denominator * scale)
-            cells.append(f"{_rounded(value, 6):f}".rstrip("0").rstrip(".") if value else "0")
-    return cells
+def plain(column: insight_pb2.KpiColumn, kpi: insight_pb2.Kpi) -> str:
+    """For spreadsheets: seconds and yuan as decimals, what has no figure as a word."""
+    if kpi.state == insight_pb2.KPI_STATE_UNDEFINED:
+        return words("无定义", "undefined")
+    if kpi.state == insight_pb2.KPI_STATE_NOT_YET_KNOWN:
+        return words("尚不可知", "not yet known")
+    return plain_number(column, kpi.numerator, kpi.denominator)
 
 
-def _cell(column: insight_pb2.KpiColumn, kpi: insight_pb2.Kpi) -> str:
-    """For people: percent, hours and minutes, two decimals."""
+def plain_number(column: insight_pb2.KpiColumn, numerator: int, denominator: int) -> str:
+    """A figure that is known, likewise."""
+    scale = {
+        insight_pb2.KPI_UNIT_MILLISECONDS: 1000,
+        insight_pb2.KPI_UNIT_CENTS: 100,
+    }.get(column.unit, 1)
+    value = Decimal(numerator) / (denominator * scale)
+    return f"{rounded(value, 6):f}".rstrip("0").rstrip(".") if value else "0"
+
+
+def cell(column: insight_pb2.KpiColumn, kpi: insight_pb2.Kpi) -> str:
+    """For people: percent, hours and minutes, two decimals; a sign for what has no figure."""
     if kpi.state == insight_pb2.KPI_STATE_UNDEFINED:
         return _UNDEFINED
     if kpi.state == insight_pb2.KPI_STATE_NOT_YET_KNOWN:
         return _LATER
-    value = Decimal(kpi.numerator) / kpi.denominator
+    return number(column, kpi.numerator, kpi.denominator)
+
+
+def number(column: insight_pb2.KpiColumn, numerator: int, denominator: int) -> str:
+    """A figure that is known, for people; a duration may not be below 0."""
+    value = Decimal(numerator) / denominator
     match column.unit:
         case insight_pb2.KPI_UNIT_RATIO:
-            return f"{_rounded(100 * value, 1):f}%"
+            return f"{rounded(100 * value, 1):f}%"
         case insight_pb2.KPI_UNIT_MILLISECONDS:
-            return duration(int(_rounded(value / 1000, 0)))
+            return duration(int(rounded(value / 1000, 0)))
         case insight_pb2.KPI_UNIT_CENTS:
-            return f"{_rounded(value / 100, 2):,f}"
+            return f"{rounded(value / 100, 2):,f}"
         case _:
-            return str(kpi.numerator) if kpi.denominator == 1 else f"{_rounded(value, 2):f}"
+            return str(numerator) if denominator == 1 else f"{rounded(value, 2):f}"
 
 
 def duration(seconds: int) -> str:
@@ -170,9 +177,11 @@ def duration(seconds: int) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def _rounded(value: Decimal, places: int) -> Decimal:
+def rounded(value: Decimal, places: int) -> Decimal:
+    """To so many places, halves away from 0."""
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
-def _second(at_ms: int) -> str:
+def second(at_ms: int) -> str:
+    """A moment to the second."""
     return f"{datetime.fromtimestamp(at_ms // 1000, SHANGHAI):%Y-%m-%d %H:%M:%S}"

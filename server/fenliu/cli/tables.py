@@ -10,9 +10,17 @@ from fractions import Fraction
 
 import click
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -45,6 +53,15 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def progress_of(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for what says itself how far it is: call what it gives with done and total."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def print_agents(shops: Mapping[str, Mapping[str, Reception]]) -> None:
@@ -201,3 +218,10 @@ def _counts(reception: Reception, reasons: Iterable[types_pb2.Reason]) -> list[s
 
 def _percent(part: Fraction | int, whole: Fraction | int) -> str:
     return f"{float(100 * part / whole):.1f}%" if whole else "–"
+
+
+def fit(text: str, width: int) -> str:
+    """Exactly so many columns; Chinese characters take two."""
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip() + "…"
+    return set_cell_size(text, width)

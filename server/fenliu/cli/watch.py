@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import click
-from rich.cells import cell_len, set_cell_size
 
 from fenliu.cli.command import command, option
 from fenliu.cli.language import words
@@ -19,6 +18,7 @@ from fenliu.cli.options import (
     target_option,
     with_client,
 )
+from fenliu.cli.tables import fit
 from fenliu.client import FenliuClient
 from fenliu.v1 import dispatch_pb2
 
@@ -87,7 +87,7 @@ class _Lines:
     def line(self, message: dispatch_pb2.WatchAssignmentsResponse) -> str:
         at = datetime.fromtimestamp(message.decided_at_ms / 1000, UTC).astimezone(_SHANGHAI)
         columns = (f"{at:%H:%M:%S}", message.shop_id, message.buyer_id, *_became(message))
-        line = " ".join(map(_fit, columns, _WIDTHS)).rstrip()
+        line = " ".join(map(fit, columns, _WIDTHS)).rstrip()
         day, before = f"{at:%Y-%m-%d}", self._day
         self._day = day
         return line if day == before else f"{day}\n{line}"
@@ -100,10 +100,3 @@ def _became(message: dispatch_pb2.WatchAssignmentsResponse) -> tuple[str, str]:
     whom = answer.agent_id or answer.group_id or str(answer.queue_position or "")
     why = reason_name(answer.reason) if answer.reason else words("客服先开口", "first word")
     return f"{outcome_name(answer.outcome)} {whom}".rstrip(), why
-
-
-def _fit(text: str, width: int) -> str:
-    """Exactly so many columns; Chinese characters take two."""
-    if cell_len(text) > width:
-        text = set_cell_size(text, width - 1).rstrip() + "…"
-    return set_cell_size(text, width)

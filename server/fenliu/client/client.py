@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -484,6 +484,40 @@ class FenliuClient:
         return await self._unary(
             _INSIGHT + "SummarizeDecisions", request, insight_pb2.SummarizeDecisionsResponse, None
         )
+
+    async def simulate(
+        self,
+        request: insight_pb2.SimulateRequest,
+        on_progress: Callable[[insight_pb2.SimulateProgress], None] | None = None,
+        *,
+        now_ms: int | None = None,
+    ) -> insight_pb2.SimulateResponse:
+        """A window played again under another configuration; takes as long as it takes.
+
+        `on_progress` is told now and then how far it is.
+        """
+        patience = _Patience(self._patience_s)
+        while True:
+            call = self._connected().unary_stream(
+                _INSIGHT + "SimulateStream",
+                request_serializer=insight_pb2.SimulateStreamRequest.SerializeToString,
+                response_deserializer=insight_pb2.SimulateStreamResponse.FromString,
+            )(
+                insight_pb2.SimulateStreamRequest(simulate=request),
+                metadata=self._metadata(now_ms),
+            )
+            try:
+                async for step in call:
+                    if step.HasField("result"):
+                        return step.result
+                    if on_progress is not None:
+                        on_progress(step.progress)
+                raise FenliuError(grpc.StatusCode.INTERNAL, "the stream ended without a result")
+            except grpc.aio.AioRpcError as rpc_error:
+                error = FenliuError.from_rpc(rpc_error)
+            finally:
+                call.cancel()  # The caller stopped listening; after the end this does nothing.
+            await patience.wait(error)
 
     async def watch_shadow(
         self, request: insight_pb2.WatchShadowRequest

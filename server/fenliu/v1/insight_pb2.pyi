@@ -511,10 +511,10 @@ class SimulateResponse(_message.Message):
     differences: _containers.RepeatedCompositeFieldContainer[DifferenceRow]
     intervals: _containers.RepeatedCompositeFieldContainer[IntervalRow]
     decisions: DecisionCounts
-    left_out: _containers.RepeatedCompositeFieldContainer[LeftOut]
+    left_out: int
     findings: _containers.RepeatedCompositeFieldContainer[_shop_pb2.LintFinding]
     as_of_ms: int
-    def __init__(self, recorded: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., simulated: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., assumptions: _Optional[_Iterable[str]] = ..., columns: _Optional[_Iterable[_Union[KpiColumn, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[DifferenceRow, _Mapping]]] = ..., intervals: _Optional[_Iterable[_Union[IntervalRow, _Mapping]]] = ..., decisions: _Optional[_Union[DecisionCounts, _Mapping]] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[_shop_pb2.LintFinding, _Mapping]]] = ..., as_of_ms: _Optional[int] = ...) -> None: ...
+    def __init__(self, recorded: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., simulated: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., assumptions: _Optional[_Iterable[str]] = ..., columns: _Optional[_Iterable[_Union[KpiColumn, _Mapping]]] = ..., differences: _Optional[_Iterable[_Union[DifferenceRow, _Mapping]]] = ..., intervals: _Optional[_Iterable[_Union[IntervalRow, _Mapping]]] = ..., decisions: _Optional[_Union[DecisionCounts, _Mapping]] = ..., left_out: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[_shop_pb2.LintFinding, _Mapping]]] = ..., as_of_ms: _Optional[int] = ...) -> None: ...
 
 class SimulateStreamRequest(_message.Message):
     __slots__ = ("simulate",)

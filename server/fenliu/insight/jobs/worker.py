@@ -22,6 +22,7 @@ from fenliu.engine import Core, load_core
 from fenliu.insight.errors import InsightError, LogUnreadable
 from fenliu.insight.jobs.frames import HEAD, Kind, frame, refusal
 from fenliu.insight.shadow import task as shadow
+from fenliu.insight.simulation import simulation
 from fenliu.journal import SqliteReader, StorageError
 
 MEMORY_BYTES = 3 * 2**30
@@ -44,6 +45,9 @@ class Job:
 
 
 TASKS: Mapping[str, Callable[[Job], None]] = {
+    "simulate": lambda job: simulation.run(
+        job.reader, job.core, job.request, job.scratch, job.emit
+    ),
     "shadow": lambda job: shadow.run(job.reader, job.core, job.request, job.emit),
 }
 

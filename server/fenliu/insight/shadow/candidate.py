@@ -20,7 +20,7 @@ from fenliu.engine.answers import conversation_id
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.errors import EngineRefused
-from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
+from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
 
 MISSING = -1  # the code with which an engine names chunks
 KEPT = 500_000
@@ -56,17 +56,19 @@ class Candidate:
     """One shop with another document than it has, on an engine of its own."""
 
     def __init__(
-        self, engine: Engine, head: engine_pb2.ShopSnapshot, document: shop_pb2.Shop, supply: Supply
+        self,
+        engine: Engine,
+        head: engine_pb2.ShopSnapshot,
+        document: shop_pb2.Shop | None,
+        supply: Supply,
     ) -> None:
-        """`engine` has the shop as `head` says; `document` is its candidate."""
+        """`engine` has the shop as `head` says; `document` is its candidate, None: what the log says."""
         self.left_out: Counter[tuple[str, str]] = Counter()
         """By command and reason ("": nobody has the buyer)."""
         self._engine = engine
-        self._document = shop_pb2.Shop()
-        self._document.CopyFrom(document)
-        self._document.ClearField("etag")
+        self._document = document
         self._supply = supply
-        self._agents = {agent.agent_id for agent in document.agents}
+        self._agents = {agent.agent_id for agent in (document or head.shop).agents}
         self._logged: OrderedDict[int, _Logged] = OrderedDict()
         self._last: dict[str, int] = {}
         """The last of these, by buyer."""
@@ -79,18 +81,35 @@ class Candidate:
 
     def begin(self, now_ms: int) -> engine_pb2.Entry | None:
         """Puts the candidate in force; what followed, if anything. Raises EngineRefused."""
-        request = shop_pb2.ApplyShopRequest(shop=self._document)
+        if self._document is None:
+            return None
+        return self._apply(self._document, now_ms)
+
+    def set_presence(
+        self, agent_id: str, status: types_pb2.PresenceStatus, shop_id: str, now_ms: int
+    ) -> engine_pb2.Entry | None:
+        """An agent comes or goes, though it is not in the log; what followed, if anything."""
+        request = presence_pb2.SetPresenceRequest(shop_id=shop_id, agent_id=agent_id, status=status)
+        _, _, entry = self._decide(CommandKind.SET_PRESENCE, request.SerializeToString(), now_ms)
+        return self._noted(entry)
+
+    def _apply(self, document: shop_pb2.Shop, now_ms: int) -> engine_pb2.Entry | None:
+        request = shop_pb2.ApplyShopRequest(shop=document)
+        request.shop.ClearField("etag")
         code, reply, entry = self._decide(
             CommandKind.APPLY_SHOP, request.SerializeToString(), now_ms
         )
         if code:
             raise EngineRefused(reply)
+        self._agents = {agent.agent_id for agent in document.agents}
         return self._noted(entry)
 
     def take(self, logged: engine_pb2.Entry) -> engine_pb2.Entry | None:
         """What a logged command leads to here; None: to nothing."""
         # What is due by then comes first: it may decide who has the buyer whom the command is about.
-        _, _, prefixed = self._decide(CommandKind.TICK, self._tick(), logged.now_ms)
+        shop_id = command_of(logged).shop_id
+        tick = engine_pb2.Tick(shop_id=shop_id).SerializeToString()
+        _, _, prefixed = self._decide(CommandKind.TICK, tick, logged.now_ms)
         due = self._noted(prefixed)
         begun = [one for one in conversations_begun(logged) if one[0] not in self._logged]
         for one in begun:
@@ -112,14 +131,18 @@ class Candidate:
         entry.facts.extend(due.facts)
         return entry
 
-    def _tick(self) -> bytes:
-        return engine_pb2.Tick(shop_id=self._document.shop_id).SerializeToString()
-
     def _request(self, name: str, logged: engine_pb2.Entry) -> tuple[int, bytes] | None:
         """The command as it is to be decided here; None: it is left out."""
         match name:
-            case "apply_shop" | "set_weights" | "delete_shop" | "order" | "tick":
+            case "apply_shop" | "set_weights" | "delete_shop" if self._document is None:
+                return self._change(name, logged)
+            case "apply_shop" | "set_weights" | "delete_shop" | "tick":
                 return None
+            case "order":
+                order = dispatch_pb2.OrderEvent()
+                order.CopyFrom(logged.order)
+                order.ClearField("event_id")
+                return CommandKind.ORDER, order.SerializeToString()
             case "route":
                 route = dispatch_pb2.RouteRequest()
                 route.CopyFrom(logged.route)
@@ -139,6 +162,17 @@ class Candidate:
             case _:
                 command = getattr(logged, name)
                 return int(CommandKind[name.upper()]), command.SerializeToString()
+
+    def _change(self, name: str, logged: engine_pb2.Entry) -> tuple[int, bytes]:
+        """A change of the shop; whoever made it, it was let through."""
+        command = type(getattr(logged, name))()
+        command.CopyFrom(getattr(logged, name))
+        if isinstance(command, shop_pb2.ApplyShopRequest):
+            command.shop.ClearField("etag")
+            self._agents = {agent.agent_id for agent in command.shop.agents}
+        else:
+            command.ClearField("etag")
+        return int(CommandKind[name.upper()]), command.SerializeToString()
 
     def _message(
         self, message: dispatch_pb2.MessageEvent, logged: engine_pb2.Entry

@@ -54,6 +54,8 @@ class Event(NamedTuple):
     answer: bool = False
     by_agent: bool = False
     """An answer that an agent gave in person."""
+    ends_round: bool = False
+    """Such a one by the buyer's own agent, and not one more after another."""
 
 
 class Span(NamedTuple):
@@ -100,7 +102,7 @@ class Recording:
     """Why agents received; first words are under UNSPECIFIED."""
     returning: list[Returning] = field(default_factory=list)
     delays_ms: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """How long each agent's own answers took."""
+    """How long each agent took to end rounds."""
 
 
 def record(
@@ -325,15 +327,17 @@ _NOBODY = _Has()
 class _Buyer:
     """What has become of a buyer so far."""
 
-    __slots__ = ("bases", "conversations", "has")
+    __slots__ = ("answered", "bases", "conversations", "has")
 
     def __init__(self, has: _Has, start_ms: int) -> None:
         self.has = has
         self.conversations = [has.conversation] if has.conversation else []
         # What an answer now would have come after: the last event, then each time the buyer was moved.
         self.bases = [] if has is _NOBODY else [start_ms]
+        self.answered = False  # The last event was an answer in person.
 
-    def happened(self, at_ms: int) -> None:
+    def happened(self, at_ms: int, *, answered: bool) -> None:
+        self.answered = answered
         self.bases = [] if self.has is _NOBODY else [at_ms]
 
     def has_now(self, has: _Has, at_ms: int) -> None:
@@ -449,7 +453,7 @@ class _Tape:
         if configured:
             event = event._replace(document=len(self._made.documents))
         if event.buyer_id:
-            self._buyer(event.buyer_id).happened(now_ms)
+            self._buyer(event.buyer_id).happened(now_ms, answered=event.by_agent)
         self._made.events.append(event)
 
     @staticmethod
@@ -516,9 +520,10 @@ class _Tape:
         message.ClearField("sent_at_ms")
         tail = _buyer_field(buyer_id)
         in_person = answer and message.sender == types_pb2.SENDER_AGENT
+        ends_round = in_person and not message.agent_id and not buyer.answered
         if answer:
             tail += self._delays(buyer, now_ms)
-            if in_person and not message.agent_id:
+            if ends_round:
                 self._made.delays_ms[has.agent_id].append(now_ms - buyer.bases[-1])
         if from_end:
             tail += b"\xb0\x01" + _varint(from_end)
@@ -532,6 +537,7 @@ class _Tape:
             agent_id=noted.agent_id if noted.opened and not answer else "",
             answer=answer,
             by_agent=in_person,
+            ends_round=ends_round,
         )
 
     def _about_conversation(self, entry: engine_pb2.Entry, name: str, command: Any) -> Event:
