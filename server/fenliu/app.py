@@ -7,10 +7,11 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 
 from fenliu.config import ServerConfig
-from fenliu.dispatch import Dispatcher, Keeping, TraceClock, WallClock
-from fenliu.engine import CommandKind, load_core
+from fenliu.dispatch import Dispatcher, Dispatching, Keeping, TraceClock, WallClock
+from fenliu.engine import CommandKind, Core, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
@@ -23,6 +24,10 @@ from fenliu.insight.watch import AssignmentWatch
 from fenliu.journal.sqlite import SqliteJournal
 from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
+from fenliu.workers.colleagues import Colleagues
+from fenliu.workers.seat import Seat
+from fenliu.workers.supervisor import Supervisor as Workers
+from fenliu.workers.supervisor import worker_command
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +35,16 @@ DAY_MS = 86_400_000
 
 
 class App:
-    """A whole server in this process. `start` and `stop` once each, on one event loop.
+    """A whole server in this process, or one worker of several. `start` and `stop` once each, on one event loop.
 
     Raises what its parts raise at start: ConfigError, CoreError, StorageError, RuntimeError (address
     in use).
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, seat: Seat | None = None) -> None:
+        """`seat`: which worker it is; None: there are no others."""
         self._config = config
+        self._seat = seat
         self.core = load_core(config.core if config.core != "auto" else None)
         self._journal: SqliteJournal | None = None
         self._dispatcher: Dispatcher | None = None
@@ -48,15 +55,28 @@ class App:
         self._tables: TableReader | None = None
         self._supervisor: Supervisor | None = None
         self._jobs: Jobs | None = None
+        self._colleagues: Colleagues | None = None
+        self._dispatching: Dispatching | None = None
         self._rpc: RpcServer | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._drained = False
         self._health_changes: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> str:
-        """Recovers the state and serves; returns the address as HOST:PORT."""
-        config = self._config
-        self._journal = journal = SqliteJournal.open(
-            config.data_dir, partitions=config.partitions, durability=config.durability
-        )
+    async def start(self, before_listening: Callable[[], Awaitable[None]] | None = None) -> str:
+        """Recovers the state and serves; returns the address as HOST:PORT.
+
+        `before_listening` is awaited when the state is there and nothing has been taken yet.
+        """
+        config, seat = self._config, self._seat
+        if seat is None:
+            journal = SqliteJournal.open(
+                config.data_dir, partitions=config.partitions, durability=config.durability
+            )
+        else:
+            journal = SqliteJournal.share(config.data_dir, durability=config.durability)
+        self._journal = journal
+        everything = frozenset(range(journal.partitions))
+        own = everything if seat is None else seat.partitions(journal.partitions)
         clock = TraceClock() if config.clock == "trace" else WallClock()
         self._dispatcher = dispatcher = Dispatcher(
             self.core,
@@ -67,27 +87,32 @@ class App:
                 state_bytes=config.state_bytes,
                 retention_ms=config.retention_days * DAY_MS or None,
             ),
+            partitions=own,
         )
         dispatcher.on_health_change = self._health_changed
-        self._watch = AssignmentWatch(journal, data_id=journal.data_id, token_key=journal.token_key)
+        self._watch = AssignmentWatch(
+            journal, data_id=journal.data_id, token_key=journal.token_key, others=everything - own
+        )
         dispatcher.on_durable = self._watch.grown
         self._audit = AuditLog(journal, self.core)
         self._explainer = Explainer(journal, self.core)
-        self._supervisor = Supervisor(config.data_dir)
-        self._tables = tables = TableReader(
-            config.data_dir, journal, journal.data_id, self._supervisor.hurry
-        )
+        if seat is None:  # else the workers' own supervisor keeps the one that there is
+            self._supervisor = Supervisor(config.data_dir)
+        hurry = _nobody if self._supervisor is None else self._supervisor.hurry
+        self._tables = tables = TableReader(config.data_dir, journal, journal.data_id, hurry)
         self._jobs = Jobs(config.data_dir, self.core.name)
         await dispatcher.start()
+        if seat is not None:
+            self._colleagues = Colleagues(seat, dispatcher, journal.partitions)
+        self._dispatching = dispatcher if self._colleagues is None else self._colleagues.dispatching
         self._sessions = Sessions(
             token_key=journal.token_key,
             lease_ms=config.lease_ms,
             heartbeat_ms=config.heartbeat_ms,
             expire=self._expire_session,
         )
-        self._sessions.restore(dispatcher.sessions())
         self._rpc = RpcServer(
-            dispatcher,
+            self._dispatching,
             self._sessions,
             self._watch,
             self._audit,
@@ -100,19 +125,44 @@ class App:
             core=self.core.name,
             partitions=journal.partitions,
             reflection_enabled=config.reflection,
+            shared_port=seat is not None,
+            wrap=None if self._colleagues is None else self._colleagues.public,
         )
+        if self._colleagues is None:
+            self._sessions.restore(dispatcher.sessions())
+        else:
+            await self._colleagues.start(self._sessions)
+            self._looking = asyncio.get_running_loop().create_task(self._watch.keep_looking())
+        if before_listening is not None:
+            await before_listening()
+        if self._colleagues is not None:
+            await self._colleagues.connected()
         address = await self._rpc.start()
-        self._supervisor.start()
+        if self._supervisor is not None:
+            self._supervisor.start()
         return address
+
+    async def drain(self) -> None:
+        """Takes no more calls and answers those under way. Other workers' calls are still served."""
+        if self._drained:
+            return
+        self._drained = True
+        if self._colleagues is not None:
+            self._colleagues.drain()
+        if self._rpc is not None:
+            await self._rpc.stop(self._config.grace_ms)
 
     async def stop(self) -> None:
         """Drains and closes whatever was started, in the reverse order."""
-        if self._rpc is not None:
-            await self._rpc.stop(self._config.grace_ms)
+        await self.drain()
+        if self._looking is not None:
+            self._looking.cancel()
         if self._jobs is not None:
             await self._jobs.close()
         if self._sessions is not None:
             await self._sessions.close()
+        if self._colleagues is not None:
+            await self._colleagues.close()
         if self._dispatcher is not None:
             await self._dispatcher.close()
         if self._watch is not None:
@@ -134,7 +184,7 @@ class App:
             self._dispatcher.use_clock(WallClock())
 
     async def _expire_session(self, shop_id: str, session_id: str) -> None:
-        dispatcher = self._dispatcher
+        dispatcher = self._dispatching
         if dispatcher is None:
             return
         # In a replay nobody says what time it is now: the shop's own last time stands.
@@ -152,15 +202,19 @@ class App:
             task.add_done_callback(self._health_changes.discard)
 
 
+def _nobody() -> None:
+    """Who need not hurry."""
+
+
 def serve(config: ServerConfig) -> int:
     """Runs a server until SIGTERM or SIGINT; prints one `listening on ...` line when ready.
 
     Returns the exit code, 0 after a clean drain.
     """
-    return asyncio.run(_serve(config))
+    return asyncio.run(_serve(config) if config.workers == 1 else _supervise(config))
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What is there now stays: the garbage collector need not look through it again and again.
 
     And what a call leaves behind is freed without it, so it need not come every 700 objects.
@@ -171,18 +225,44 @@ def _spare_the_collector() -> None:
 
 
 async def _serve(config: ServerConfig) -> int:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = _stop_signals()
     app = App(config)
-    if app.core.notice:
-        print(app.core.notice, file=sys.stderr, flush=True)  # noqa: T201 - the one line promised
+    _print_notice(app.core)
     try:
         address = await app.start()
-        _spare_the_collector()
+        spare_the_collector()
         print(f"listening on {address}", flush=True)  # noqa: T201 - the one line promised
         await stopping.wait()
     finally:
         await app.stop()
     return 0
+
+
+async def _supervise(config: ServerConfig) -> int:
+    """As `_serve`, with workers."""
+    stopping = _stop_signals()
+    # Said once, here; and one that cannot be loaded ends the start at once.
+    _print_notice(load_core(config.core if config.core != "auto" else None))
+    supervisor = Workers(config, worker_command())
+    clean = False
+    try:
+        address = await supervisor.start()
+        print(f"listening on {address}", flush=True)  # noqa: T201 - the one line promised
+        await stopping.wait()
+    finally:
+        clean = await supervisor.stop()
+    return 0 if clean else 1
+
+
+def _stop_signals() -> asyncio.Event:
+    """Set when the process is asked to end."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _print_notice(core: Core) -> None:
+    if core.notice:
+        print(core.notice, file=sys.stderr, flush=True)  # noqa: T201 - the one line promised

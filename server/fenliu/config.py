@@ -6,7 +6,7 @@ module knows neither and validates what it is given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,6 +20,7 @@ MEBIBYTE = 2**20
 PROCESS_BYTES = 160 * MEBIBYTE
 """What a server takes besides its state: the interpreter, gRPC, SQLite."""
 LEAST_MEMORY = 256 * MEBIBYTE
+MOST_WORKERS = 64
 
 
 class ConfigError(ValueError):
@@ -48,6 +49,8 @@ class ServerConfig:
     """Milliseconds between the heartbeats asked of presence sessions."""
     slow_reader_ms: int = 60_000
     """Milliseconds without reading until the stream of somebody who watches is ended."""
+    workers: int = 1
+    """Number of processes that share the work, each with partitions of its own."""
     partitions: int = 64
     """Number of partitions of a new data directory; an existing one keeps its own."""
     memory_limit: int = 0
@@ -67,6 +70,16 @@ class ServerConfig:
         As the engine counts it: the allocator, and making snapshots, take as much again.
         """
         return (self.memory_limit - PROCESS_BYTES) // 2 if self.memory_limit else None
+
+    def of_one_worker(self, listen: str) -> ServerConfig:
+        """What each of the workers runs with, where they listen: its share of what is for all of them."""
+        return replace(
+            self,
+            listen=listen,
+            workers=1,
+            memory_limit=self.memory_limit // self.workers,
+            snapshot_after=self.snapshot_after // self.workers,
+        )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", self.data or DEFAULT_DATA)
@@ -89,8 +102,10 @@ class ServerConfig:
             raise ConfigError("heartbeat_ms: must be at least 1 and shorter than lease_ms")
         if self.slow_reader_ms < 1:
             raise ConfigError("slow_reader_ms: must be at least 1")
-        if self.memory_limit and self.memory_limit < LEAST_MEMORY:
-            raise ConfigError("memory_limit: must be 0 or at least 256 MiB")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise ConfigError(f"workers: must be within 1..{MOST_WORKERS}")
+        if self.memory_limit and self.memory_limit < LEAST_MEMORY * self.workers:
+            raise ConfigError("memory_limit: must be 0 or at least 256 MiB for each worker")
         if self.snapshot_after < 0:
             raise ConfigError("snapshot_after: must not be negative")
         if self.retention_days < 0:

@@ -197,24 +197,29 @@ class Days:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._played: dict[tuple[str, str, bool], Played] = {}
+        self._played: dict[tuple[str, str, str], Played] = {}
 
     def undisturbed(self, core: str, trace: str) -> Played:
         """The whole trace on a server that nobody disturbs."""
-        return self._once(core, trace, kills=False)
+        return self._once(core, trace, "whole")
+
+    def shared(self, core: str, trace: str) -> Played:
+        """The same by two workers."""
+        return self._once(core, trace, "shared")
 
     def killed(self, core: str, trace: str) -> Played:
         """The same on a server that is killed three times and started again."""
-        return self._once(core, trace, kills=True)
+        return self._once(core, trace, "killed")
 
-    def _once(self, core: str, trace: str, *, kills: bool) -> Played:
-        key = (core, trace, kills)
+    def _once(self, core: str, trace: str, how: str) -> Played:
+        key = (core, trace, how)
         if key not in self._played:
             core_named(core)
             path = self._trace(trace)
-            folder = self._folder / "-".join((core, trace, "killed" if kills else "whole"))
+            folder = self._folder / "-".join(key)
             folder.mkdir()
-            self._played[key] = _play(core, path, folder, kills=kills)
+            workers = 2 if how == "shared" else 1
+            self._played[key] = _play(core, path, folder, kills=how == "killed", workers=workers)
         return self._played[key]
 
     def _trace(self, name: str) -> Path:
@@ -224,10 +229,11 @@ class Days:
         return path if path.exists() else generated_trace(path)
 
 
-def _play(core: str, trace: Path, folder: Path, *, kills: bool) -> Played:
+def _play(core: str, trace: Path, folder: Path, *, kills: bool, workers: int) -> Played:
     rows = read_trace(trace)
     data, acks, address = folder / "data", folder / "acks", free_address()
     serve = ["serve", "--listen", address, "--data", data, "--clock", "trace", "--core", core]
+    serve += ["--workers", str(workers)]
     if kills:
         # Snapshots are made all the time, so that the kills meet them and the starts rest on them.
         serve += ["--snapshot-after", "1KiB"]

@@ -68,6 +68,10 @@ class Serving:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def terminate(self) -> int:
         """SIGTERM; the exit code."""
         self._process.terminate()

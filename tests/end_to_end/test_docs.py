@@ -147,6 +147,7 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", "grpcurl -plaintext"),
         ("managers.md", "fenliu shop"),
         ("operators.md", "fenliu serve"),
+        ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu backup"),
         ("operators.md", "fenliu check"),
         ("operators.md", "fenliu state-hash"),
@@ -204,7 +205,7 @@ def test_the_gateways_first_program_works_as_written(tmp_path: Path):
 
 
 def test_the_operators_commands_work_as_written(desk: Path):
-    serve, backup, check, compare, replay = (
+    serve, workers, backup, check, compare, replay = (
         block.text.replace("/var/lib/fenliu", str(desk / "data"))
         for block in blocks(PROJECT / "docs" / "operators.md")
     )
@@ -224,6 +225,10 @@ def test_the_operators_commands_work_as_written(desk: Path):
                 assert re.search(f"^{line}$", printed, re.M)
         with pasted(check, desk, address) as printed:
             assert printed.count(f"state {from_log}\n") == 2
+        assert server.terminate() == 0
+    with Serving(*shlex.split(workers.replace(DEFAULT_LISTEN, address))[1:]) as server:
+        with pasted(compare.replace(DEFAULT_LISTEN, address), desk, address) as printed:
+            assert printed.split() == [from_log, from_log]
         assert server.terminate() == 0
     day = [
         "sent_at_ms,shop_id,buyer_id,sender,agent_sign,message_id,in_reply_to",

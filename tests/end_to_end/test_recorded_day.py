@@ -39,6 +39,16 @@ def test_both_cores_end_in_the_same_state_by_the_same_log(trace: str, days: Days
     assert python.log_by_shop == rust.log_by_shop
 
 
+def test_two_workers_give_the_same_answers_by_the_same_log(
+    core: ModuleType, trace: str, days: Days
+):
+    alone, shared = days.undisturbed(core.CORE, trace), days.shared(core.CORE, trace)
+    assert (shared.exit_code, shared.report.get("failures")) == (0, [])
+    assert shared.answers == alone.answers
+    assert shared.log_by_shop == alone.log_by_shop
+    assert shared.state_hash == alone.state_hash
+
+
 def test_the_naive_model_makes_every_decision_of_the_day(trace: str, days: Days):
     """Both cores' logs are the same (above), so one of them is judged."""
     day = days.undisturbed("python", trace)

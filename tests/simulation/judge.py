@@ -100,11 +100,11 @@ def entries_of(disk: Disk) -> dict[int, list[tuple[bytes, engine_pb2.Entry]]]:
         rows = ((i, *row) for i, row in enumerate(log, 1))
         mine = found[partition] = []
         for record in chain(rows, partition, 1):
-            mine += _split(record.entries)
+            mine += split_entries(record.entries)
     return found
 
 
-def _split(data: bytes) -> list[tuple[bytes, engine_pb2.Entry]]:
+def split_entries(data: bytes) -> list[tuple[bytes, engine_pb2.Entry]]:
     entries, at = [], 0
     while at < len(data):
         start, length, shift = at, 0, 0

@@ -72,6 +72,12 @@ core_option = option(
     en="Offer gRPC reflection, as grpcurl wants it.",
 )
 @option(
+    "--workers",
+    default=1,
+    zh="分担工作的进程数；各自负责一部分店铺。",
+    en="Processes that share the work, each with shops of its own.",
+)
+@option(
     "--partitions",
     default=64,
     zh="新数据目录的分区数。",
@@ -128,6 +134,7 @@ def serve(
     clock: ClockChoice,
     durability: Durability,
     reflection: bool,
+    workers: int,
     partitions: int,
     memory_limit: int,
     snapshot_after: int,
@@ -145,6 +152,7 @@ def serve(
         clock=clock,
         durability=durability,
         reflection=reflection,
+        workers=workers,
         partitions=partitions,
         memory_limit=memory_limit,
         snapshot_after=snapshot_after,

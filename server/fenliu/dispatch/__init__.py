@@ -5,28 +5,33 @@ Knows what happens when, and what rests on what; knows no rule.
 
 from fenliu.dispatch.check import Checked, Problem, check, steps_of, storage_problem
 from fenliu.dispatch.clock import Clock, TraceClock, WallClock
-from fenliu.dispatch.dispatcher import Answer, BatchAnswer, Dispatcher, PendingBatch
+from fenliu.dispatch.dispatcher import Dispatcher, PendingBatch
+from fenliu.dispatch.dispatching import Answer, BatchAnswer, BatchToCome, Dispatching
 from fenliu.dispatch.errors import (
     ClockRefused,
     DispatchError,
     EngineFailure,
     JournalUnavailable,
     Overloaded,
+    OwnerUnreachable,
 )
 from fenliu.dispatch.stored import Keeping
 
 __all__ = [
     "Answer",
     "BatchAnswer",
+    "BatchToCome",
     "Checked",
     "Clock",
     "ClockRefused",
     "DispatchError",
     "Dispatcher",
+    "Dispatching",
     "EngineFailure",
     "JournalUnavailable",
     "Keeping",
     "Overloaded",
+    "OwnerUnreachable",
     "PendingBatch",
     "Problem",
     "TraceClock",

@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Set
 from concurrent.futures import Future as StorageFuture
 from typing import Any, Protocol
 
+from fenliu.failpoints import reached
 from fenliu.journal import Append, Conflict, Journal, JournalError, pack
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,7 @@ class Commits:
         commit = self._gathering
         if self._in_flight is not None or not commit.entries:
             return
+        reached("commit-begins")
         self._in_flight, self._gathering = commit, _Commit()
         loop = asyncio.get_running_loop()
         if commit.answers in PACED:
@@ -202,8 +204,10 @@ class Commits:
         self._journal.append(commit.appends).add_done_callback(
             lambda stored: loop.call_soon_threadsafe(self._stored, commit, stored)
         )
+        reached("commit-handed-in")
 
     def _stored(self, commit: _Commit, stored: StorageFuture[list[int | Conflict]]) -> None:
+        reached("commit-stored")
         error = stored.exception()
         if error is not None:
             log.error("a commit failed", exc_info=error)
@@ -246,6 +250,7 @@ class Commits:
                 self.ends[append.partition] = end
                 sizes[append.partition] = commit.sizes[append.partition]
         self._finish(commit, lost)
+        reached("commit-told")
         self._host.committed(sizes)
         if not lost:
             if self._gathering.entries:

@@ -13,11 +13,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.commits import NO_RECORD, Commits
+from fenliu.dispatch.dispatching import Answer, BatchAnswer
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
 from fenliu.dispatch.stored import Keeping, StoredState
 from fenliu.engine import CommandKind, Core, Engine, QueryKind
@@ -49,24 +49,6 @@ TICKED_FIRST = frozenset((QueryKind.LIST_PRESENCE,))
 """Queries whose answer hangs on what is due. Like a tick they name the shop in field 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A status code and the response, or with a code other than 0 the google.rpc.Status, encoded."""
-
-    code: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BatchAnswer:
-    """As Answer for a whole batch: the encoded `results` field of its response, or the Status."""
-
-    code: int
-    results: bytes
-    total: int
-    batch_id: int
-
-
 class PendingBatch:
     """A batch that is decided and whose answer may still have to become durable."""
 
@@ -82,7 +64,7 @@ class PendingBatch:
 
 
 class Dispatcher:
-    """Serves the shops of one journal. `start` once, then calls, then `close`."""
+    """Serves the shops of one journal, or of some of its partitions. `start` once, then calls, then `close`."""
 
     def __init__(
         self,
@@ -93,7 +75,9 @@ class Dispatcher:
         max_waiting: int = MAX_WAITING,
         slice_size: int | None = None,
         keeping: Keeping = FOR_EVER,
+        partitions: Collection[int] | None = None,
     ) -> None:
+        """`partitions`: those served here (default: all); it is not asked about others' shops."""
         self.on_health_change: Callable[[bool], None] | None = None
         """Called with `healthy` whenever it changes."""
         self.on_durable: Callable[[Mapping[int, int]], None] | None = None
@@ -101,6 +85,9 @@ class Dispatcher:
         all that have one, then of those that may have grown, once the answers are on their way."""
         self._core = core
         self._journal = journal
+        self._partitions = frozenset(
+            range(journal.partitions) if partitions is None else partitions
+        )
         self._clock = clock
         self._max_waiting = max_waiting
         self._slice = slice_size or SLICES[core.name]
@@ -116,7 +103,7 @@ class Dispatcher:
         self._losses = 0  # how often decisions were taken back
         self._setbacks = 0  # times in a row, with no commit between
         self._tasks: set[asyncio.Task[None]] = set()
-        self._state = StoredState(self, journal, core, keeping)
+        self._state = StoredState(self, journal, core, keeping, self._partitions)
         self._sealing: dict[int, asyncio.Future[tuple[int, int]]] = {}
         """Partitions to be closed at a record's end; given that record's number and the tail's bytes."""
 
@@ -128,7 +115,7 @@ class Dispatcher:
         # A process that was killed may have left what can be read and is not on the disk yet.
         await asyncio.wrap_future(self._journal.probe())
         self._engine, recovered = await asyncio.to_thread(
-            recover, self._journal, self._core, store=self._state.store_if_much
+            recover, self._journal, self._core, self._partitions, store=self._state.store_if_much
         )
         self._recovered(recovered)
         log.info("read %d entries in %d records", recovered.entries, recovered.records)
@@ -238,10 +225,12 @@ class Dispatcher:
     async def state_hash(self) -> tuple[bytes, int]:
         """32 bytes over the whole state as it is durable now, and the number of shops.
 
-        Computed from the journal, so it holds up nobody. Raises as `command`.
+        Of all shops of the journal, and computed from it, so it holds up nobody. Raises as `command`.
         """
         self._admit_reading()
         await self._durable(None)
+        if len(self._partitions) < self._journal.partitions:
+            return await self._state.state_hash(None)
         ends = {partition: seq for partition, (seq, _) in self._commits.ends.items()}
         return await self._state.state_hash(ends)
 
@@ -450,7 +439,7 @@ class Dispatcher:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
         log.critical("the engine failed", exc_info=error)
-        self.take_back(set(range(self._journal.partitions)))
+        self.take_back(self._partitions)
         return EngineFailure()
 
     def take_back(self, partitions: Set[int]) -> None:
@@ -511,7 +500,7 @@ class Dispatcher:
         self._state.recovered(recovered)
 
     def _swap_in(self, engine: Engine, partitions: Set[int]) -> None:
-        if len(partitions) == self._journal.partitions:
+        if len(partitions) == len(self._partitions):
             self._engine = engine
         else:
             for partition in partitions:

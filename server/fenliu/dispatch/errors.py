@@ -24,6 +24,17 @@ class JournalUnavailable(DispatchError):
         super().__init__("nothing can be made durable right now")
 
 
+class OwnerUnreachable(DispatchError):
+    """The worker that owns the shop's partition does not answer; it is being started again.
+
+    What was asked may have happened. A repeat with the same request id gets the right answer.
+    """
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__("the worker that owns this shop cannot be reached")
+        self.retry_after_ms = retry_after_ms
+
+
 class EngineFailure(DispatchError):
     """The engine failed at this call, which is a bug; the cause is chained."""
 

@@ -19,6 +19,7 @@ from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable
 from fenliu.dispatch.tails import Tails
 from fenliu.engine import Core, Engine
+from fenliu.failpoints import reached
 from fenliu.journal import CorruptSnapshot, Journal, JournalError
 from fenliu.recovery import Recovered, SnapshotWriter, state_hash
 
@@ -76,11 +77,20 @@ class Host(Protocol):
 class StoredState:
     """The stored part of one journal's state. For one event loop."""
 
-    def __init__(self, host: Host, journal: Journal, core: Core, keeping: Keeping) -> None:
+    def __init__(
+        self,
+        host: Host,
+        journal: Journal,
+        core: Core,
+        keeping: Keeping,
+        partitions: frozenset[int],
+    ) -> None:
+        """`partitions`: those that are stored, and dropped, here; others see to the rest."""
         self._host = host
         self._journal = journal
         self._core = core
         self._keeping = keeping
+        self._partitions = partitions
         self._chunks = Chunks(journal, self._put)
         self._put_bytes = 0  # since memory was looked at
         self._tails = Tails(keeping.snapshot_after)
@@ -164,6 +174,7 @@ class StoredState:
         if self._host.losses == losses:  # else its state was recovered and is another generation
             try:
                 self._host.engine.install(written.manifest)
+                reached("snapshot-installed")
             except BaseException as error:
                 raise self._host.engine_failed(error) from error
 
@@ -173,7 +184,7 @@ class StoredState:
         Raises JournalUnavailable as `snapshot`.
         """
         a_day_ago = self._host.clock.now_ms() - DAY_MS
-        for partition in sorted(await asyncio.to_thread(self._journal.heads)):
+        for partition in sorted(await asyncio.to_thread(self._journal.heads, self._partitions)):
             newest = (await asyncio.to_thread(self._journal.manifests, partition))[-1:]
             if self.tail(partition) and all(head.now_ms < a_day_ago for head in newest):
                 # Where little happens, too, there is to be one to go back to when logs are cut.
@@ -183,8 +194,8 @@ class StoredState:
             except JournalError as error:
                 log.error("partition %d: what is old stays", partition, exc_info=error)
 
-    async def state_hash(self, ends: Mapping[int, int]) -> tuple[bytes, int]:
-        """The hash and the number of shops of the state up to these records.
+    async def state_hash(self, ends: Mapping[int, int] | None) -> tuple[bytes, int]:
+        """The hash and the number of shops of the state up to these records (None: all there are).
 
         Raises JournalUnavailable.
         """
@@ -224,7 +235,7 @@ class StoredState:
 
     async def _distrust(self, partition: int | None) -> None:
         """A snapshot in use cannot be read: its partition (None: any) is recovered without it."""
-        of = set(range(self._journal.partitions)) if partition is None else {partition}
+        of = self._partitions if partition is None else {partition}
         for one in of:
             newest = (await asyncio.to_thread(self._journal.manifests, one))[-1:]
             self.unusable.update((one, head.seq) for head in newest)

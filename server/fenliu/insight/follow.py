@@ -1,8 +1,8 @@
 """Follows logs: reads them from given places on and waits for them to grow, in bounded batches.
 
-Told where the logs durably end, it never reads further. Nothing is kept for a reader but the batch it
-is at and the partitions it has not looked into since they grew; a reader that does not come back costs
-nobody else anything. Knows records, not what their entries say. For one event loop.
+Told where the logs durably end (where other processes write, having looked), it never reads further. Nothing
+is kept for a reader but the batch it is at and the partitions it has not looked into since they grew; a reader
+that does not come back costs nobody else anything. Knows records, not what their entries say. For one event loop.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from fenliu.insight.errors import LogUnreadable
@@ -20,6 +20,8 @@ BATCH_BYTES = 256 * 1024
 """What a reader is given at once: records up to about this size, at least one."""
 READERS_AT_ONCE = 2
 """Threads for reading, shared by all; they also bound what is being loaded."""
+LOOK_S = 0.02
+"""Between looks at logs that others write, while somebody follows them."""
 
 T = TypeVar("T")
 
@@ -27,8 +29,10 @@ T = TypeVar("T")
 class Logs:
     """A journal's logs as far as they are durable, and those who follow them."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, others: Collection[int] = ()) -> None:
+        """`others`: partitions that another process writes to: nobody says when they grow."""
         self.partitions = reader.partitions
+        self._others = frozenset(others)
         self.ends: dict[int, int] = {}
         """The number of the last durable record of each partition that has one."""
         self.stopped = False
@@ -45,6 +49,28 @@ class Logs:
                 follower.look_into(partition)
             for follower in self._followers_of_all:
                 follower.look_into(partition)
+
+    async def look(self, partitions: Collection[int]) -> None:
+        """Finds out where the logs of those of the partitions end that others write. Raises LogUnreadable."""
+        looked = self._others.intersection(partitions)
+        if not looked:
+            return
+        heads = await self._off_the_loop(lambda: self._reader.heads(looked))
+        self.grown(
+            {
+                partition: head.seq
+                for partition, head in heads.items()
+                if head.seq > self.ends.get(partition, 0)
+            }
+        )
+
+    async def keep_looking(self) -> None:
+        """Looks at what others write as long as somebody follows it; without an end."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            followed = self._others if self._followers_of_all else self._followers.keys()
+            with suppress(LogUnreadable):  # perhaps the next time
+                await self.look(followed)
 
     def stop(self) -> None:
         """Lets every follower end after the batch it is at."""

@@ -6,7 +6,7 @@ Puts together what is read (follow.py), what it says (assignments.py) and where 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from io import BytesIO
 
 from google.protobuf import proto
@@ -30,13 +30,20 @@ TOO_OLD = f"older than what is kept, which begins later: {START_OVER}"
 class AssignmentWatch:
     """Who watches the assignments of one journal. For one event loop."""
 
-    def __init__(self, reader: Reader, *, data_id: bytes, token_key: bytes) -> None:
-        self._logs = Logs(reader)
+    def __init__(
+        self, reader: Reader, *, data_id: bytes, token_key: bytes, others: Collection[int] = ()
+    ) -> None:
+        """`others`: as for `Logs`."""
+        self._logs = Logs(reader, others)
         self._tokens = Tokens(data_id=data_id, token_key=token_key, partitions=reader.partitions)
 
     def grown(self, ends: Mapping[int, int]) -> None:
         """As `Logs.grown`."""
         self._logs.grown(ends)
+
+    async def keep_looking(self) -> None:
+        """As `Logs.keep_looking`."""
+        await self._logs.keep_looking()
 
     def stop(self) -> None:
         """Lets every watch end after the batch it is at."""
@@ -89,11 +96,11 @@ class AssignmentWatch:
 
     async def _position(self, shop_id: str, resume_token: str) -> Position:
         ends = self._logs.ends
+        partition = partition_of(shop_id, self._logs.partitions) if shop_id else 0
+        watched = [partition] if shop_id else range(self._logs.partitions)
+        await self._logs.look(watched)
         if not resume_token:
-            if shop_id:
-                partition = partition_of(shop_id, self._logs.partitions)
-                return Position({partition: ends.get(partition, 0)}, partition)
-            return Position({p: ends.get(p, 0) for p in range(self._logs.partitions)}, 0)
+            return Position({p: ends.get(p, 0) for p in watched}, partition)
         position = self._tokens.position(resume_token, shop_id)
         for partition, passed in position.passed.items():
             inside = partition == position.partition and position.facts > 0

@@ -5,6 +5,7 @@ on disk is written in docs/formats.md.
 """
 
 from fenliu.journal.base import Append, Conflict, Head, Journal, ManifestHead, Reader
+from fenliu.journal.directory import prepare
 from fenliu.journal.errors import (
     ChangeRefused,
     CorruptRecord,
@@ -53,5 +54,6 @@ __all__ = [
     "StoredManifest",
     "TargetRefused",
     "pack",
+    "prepare",
     "unpack",
 ]

@@ -1,24 +1,26 @@
 """The embedded journal: SQLite in one directory (docs/formats.md, "Data directory").
 
-One thread writes, with a connection of its own, one transaction after the other.
+One thread writes, with a connection of its own, one transaction after the other. Several processes may share
+a directory; then they write in turns.
 """
 
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
+from fenliu.failpoints import reached
 from fenliu.journal import writing
 from fenliu.journal.base import Append, Conflict
 from fenliu.journal.directory import (
     BUSY_SECONDS,
     DATABASE,
-    make_schema,
+    Turn,
+    prepare,
     storage_errors,
-    take_lock,
 )
 from fenliu.journal.reading import SqliteReader
 from fenliu.journal.stored import pack_chunk, pack_manifest
@@ -26,7 +28,6 @@ from fenliu.journal.stored import pack_chunk, pack_manifest
 DEFAULT_PARTITIONS = 64
 MAX_PARTITIONS = 65536
 
-_PAGE_BYTES = 8192
 _CHECKPOINT_PAGES = 512  # the write-ahead log is moved into the database when it has this many
 _KEPT_LOG_BYTES = 64 * 2**20  # and cut back to this when it once grew larger
 
@@ -59,33 +60,44 @@ class SqliteJournal(SqliteReader):
         """
         if not 1 <= partitions <= MAX_PARTITIONS:
             raise ValueError(f"partitions must be within 1..{MAX_PARTITIONS}")
-        with storage_errors(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            lock = take_lock(directory)
-            try:
-                with closing(
-                    sqlite3.connect(directory / DATABASE, isolation_level=None)
-                ) as connection:
-                    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new one
-                    make_schema(connection, partitions)
-                return cls(directory, durability, lock)
-            except BaseException:
-                os.close(lock)
-                raise
+        lock = prepare(directory, partitions)
+        try:
+            return cls(directory, durability, lock)
+        except BaseException:
+            os.close(lock)
+            raise
 
-    def __init__(self, directory: Path, durability: Durability, lock: int) -> None:
-        """For `open`: the directory is made and `lock` is its open lock file."""
+    @classmethod
+    def share(cls, directory: Path, *, durability: Durability = "full") -> Self:
+        """Serves a directory that was taken for several processes (`prepare`), of which this is one.
+
+        Raises IncompatibleDirectory, StorageError.
+        """
+        return cls(directory, durability, None)
+
+    def __init__(self, directory: Path, durability: Durability, lock: int | None) -> None:
+        """For `open` and `share`: the directory is made, `lock` is its open lock file."""
         super().__init__(directory)
         self._durability = durability
-        self._lock: int | None = lock
+        self._lock = lock
         self._connection: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-journal")
+        self._turn: Turn | None = None
+        if lock is None:
+            with storage_errors(directory):
+                self._turn = Turn(directory)
+        self._closed = False
 
     def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
         """As `Journal.append`."""
-        return self._writer.submit(
-            self._write, lambda connection: writing.append(connection, group)
-        )
+
+        def work(connection: sqlite3.Connection) -> list[int | Conflict]:
+            reached("append-begins")
+            results = writing.append(connection, group)
+            reached("append-done")
+            return results
+
+        return self._writer.submit(self._write, work)
 
     def probe(self) -> Future[None]:
         """As `Journal.probe`."""
@@ -126,13 +138,16 @@ class SqliteJournal(SqliteReader):
 
     def close(self) -> None:
         """Waits for the writes handed in, then gives the directory free; again: does nothing."""
-        if self._lock is None:
+        if self._closed:
             return
+        self._closed = True
         super().close()  # The writer goes last: so the write-ahead log is moved into the database.
         self._writer.submit(self._disconnect).result()
         self._writer.shutdown()
-        os.close(self._lock)  # which unlocks it
-        self._lock = None
+        if self._turn is not None:
+            self._turn.close()
+        if self._lock is not None:
+            os.close(self._lock)  # which unlocks it
 
     def _submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Has the writer thread do it in one transaction."""
@@ -147,7 +162,7 @@ class SqliteJournal(SqliteReader):
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs on the writer thread: `work`, a transaction."""
-        with storage_errors(self.directory):
+        with storage_errors(self.directory), self._turn or nullcontext():
             try:
                 if self._connection is None:
                     self._connection = self._connect()

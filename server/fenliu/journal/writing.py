@@ -6,6 +6,7 @@ All raise sqlite3.Error.
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
+from fenliu.failpoints import reached
 from fenliu.journal.base import Append, Conflict
 from fenliu.journal.errors import ChangeRefused
 
@@ -67,6 +68,7 @@ def probe(connection: sqlite3.Connection) -> None:
     connection.execute(_UNPROBE)
     connection.execute(_PROBE)
     connection.execute("COMMIT")
+    reached("probe-written")
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_UNPROBE)
 

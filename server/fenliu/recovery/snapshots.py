@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fenliu.engine import Core, Engine
 from fenliu.engine.v1 import engine_pb2
+from fenliu.failpoints import reached
 from fenliu.journal import CorruptSnapshot, Journal
 from fenliu.recovery.records import apply_record, records
 from fenliu.recovery.segments import flushed
@@ -79,10 +80,12 @@ class SnapshotWriter:
         store = _Store(self._journal, self._core, partition)
         self._write_shops(engine, manifest, store)
         store.flush()
+        reached("snapshot-chunks")
         content = manifest.SerializeToString(deterministic=True)
         self._journal.put_manifest(
             partition, seq, now_ms, self._core.rules_version, content
         ).result()
+        reached("snapshot-manifest")
         self._tidy(partition, manifest, tail)
         return Written(seq, content, store.size + len(content))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.insight.reports.decisions import Decisions
 from fenliu.rpc.checks import check_id, check_known, check_window, check_within, decoded
 from fenliu.rpc.context import Context
@@ -19,7 +19,7 @@ MOST_AT_ONCE = 1_000
 class DecisionMethods:
     """The behaviours; built for one server."""
 
-    def __init__(self, dispatcher: Dispatcher, decisions: Decisions) -> None:
+    def __init__(self, dispatcher: Dispatching, decisions: Decisions) -> None:
         self._dispatcher = dispatcher
         self._decisions = decisions
 

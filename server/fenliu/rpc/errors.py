@@ -23,6 +23,7 @@ from fenliu.dispatch.errors import (
     EngineFailure,
     JournalUnavailable,
     Overloaded,
+    OwnerUnreachable,
 )
 from fenliu.insight.errors import (
     AgentNotThen,
@@ -200,6 +201,13 @@ def of_exception(error: BaseException) -> Refusal:
                 "JOURNAL_UNAVAILABLE",
                 "the storage does not answer right now",
                 retry_after_ms=500,
+            )
+        case OwnerUnreachable():
+            return refusal(
+                grpc.StatusCode.UNAVAILABLE,
+                "OWNER_UNREACHABLE",
+                "the worker that owns this shop is being started again",
+                retry_after_ms=error.retry_after_ms,
             )
         case ClockRefused():
             return refusal(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.engine import QueryKind
 from fenliu.insight.explain import Explainer
 from fenliu.rpc.checks import check_id, check_known, decoded
@@ -16,7 +16,7 @@ from fenliu.v1 import insight_pb2, shop_pb2, types_pb2
 class InsightMethods:
     """The behaviours; built for one server."""
 
-    def __init__(self, dispatcher: Dispatcher, explainer: Explainer) -> None:
+    def __init__(self, dispatcher: Dispatching, explainer: Explainer) -> None:
         self._dispatcher = dispatcher
         self._explainer = explainer
 
@@ -39,7 +39,7 @@ class InsightMethods:
         return response.SerializeToString()
 
 
-async def find_shop(dispatcher: Dispatcher, shop_id: str, context: Context) -> int:
+async def find_shop(dispatcher: Dispatching, shop_id: str, context: Context) -> int:
     """The time it is, as reports count it; 0: that of the shop's last log entry.
 
     What is due by now is applied, so that it is in the log. Refuses, as the engine does, a shop that is none.

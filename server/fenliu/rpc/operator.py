@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import fenliu
-from fenliu.dispatch import Dispatcher, TraceClock
+from fenliu.dispatch import Dispatching, TraceClock
 from fenliu.rpc.context import Context
 from fenliu.v1 import operator_pb2
 
 
-def handlers(dispatcher: Dispatcher, *, core: str, partitions: int) -> dict[str, Any]:
+def handlers(dispatcher: Dispatching, *, core: str, partitions: int) -> dict[str, Any]:
     """The behaviours, by method path."""
 
     async def get_server_info(request: bytes, context: Context) -> bytes:

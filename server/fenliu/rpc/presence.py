@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.engine import CommandKind
 from fenliu.engine.ids import broken_id_rule
 from fenliu.engine.v1 import engine_pb2
@@ -29,7 +29,7 @@ RECONNECT_DELAY_MS = 1_000
 class PresenceStreams:
     """The presence streams of this process."""
 
-    def __init__(self, dispatcher: Dispatcher, sessions: Sessions) -> None:
+    def __init__(self, dispatcher: Dispatching, sessions: Sessions) -> None:
         self._dispatcher = dispatcher
         self._sessions = sessions
         self._draining = asyncio.Event()
@@ -117,6 +117,9 @@ class PresenceStreams:
         """Decides the updates in order, answers when all are durable. Each one fails alone."""
         if len(message.updates) > MAX_UPDATES:
             raise invalid("updates", f"at most {MAX_UPDATES} elements")
+        # Before the answer, which may get lost: the lease is then for these shops, too.
+        new = {update.shop_id for update in message.updates} - session.shops
+        session.shops |= new
         answers = await self._dispatcher.commands(
             CommandKind.UPDATE_PRESENCE,
             [
@@ -134,8 +137,9 @@ class PresenceStreams:
                     update_id=update.update_id, status=status_pb2.Status.FromString(answer.body)
                 )
             else:
-                session.shops.add(update.shop_id)
+                new.discard(update.shop_id)
                 response.acks.append(presence_pb2.PresenceAck.FromString(answer.body))
+        session.shops -= new  # nothing of them was taken
         return response
 
 

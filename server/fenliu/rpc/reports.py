@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.insight.reports.reports import Reports
 from fenliu.rpc.checks import check_id, check_known, check_window, decoded
 from fenliu.rpc.context import Context
@@ -18,7 +18,7 @@ MAX_SUBJECTS = 1_000
 class ReportMethods:
     """The behaviours; built for one server."""
 
-    def __init__(self, dispatcher: Dispatcher, reports: Reports) -> None:
+    def __init__(self, dispatcher: Dispatching, reports: Reports) -> None:
         self._dispatcher = dispatcher
         self._reports = reports
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
 from fenliu.insight.jobs.jobs import Jobs
@@ -18,7 +19,7 @@ from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.decisions import DecisionMethods
 from fenliu.rpc.insight import InsightMethods
-from fenliu.rpc.methods import SERVICE_NAMES, Methods, SanitisedServices
+from fenliu.rpc.methods import SERVICE_NAMES, Handlers, Methods, SanitisedServices
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.reports import ReportMethods
 from fenliu.rpc.sessions import Sessions
@@ -38,9 +39,10 @@ OPTIONS = (
     # Bounds what one connection can have under way. Far above what a gateway needs: near the limit
     # grpc's own clients do not wait but see their calls refused (UNAVAILABLE). Load is limited in dispatch.
     ("grpc.max_concurrent_streams", 4_096),
-    # Two servers on one port would each see half of the traffic, unnoticed.
-    ("grpc.so_reuseport", 0),
 )
+
+
+Wrap = Callable[[Handlers], Handlers]
 
 
 class RpcServer:
@@ -48,7 +50,7 @@ class RpcServer:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatching,
         sessions: Sessions,
         watch: AssignmentWatch,
         audit: AuditLog,
@@ -62,18 +64,23 @@ class RpcServer:
         core: str,
         partitions: int,
         reflection_enabled: bool,
+        shared_port: bool = False,
+        wrap: Wrap | None = None,
     ) -> None:
+        """`shared_port`: other processes listen on it, too. `wrap`: what stands before the behaviours."""
         self._listen = listen
         self._presence = PresenceStreams(dispatcher, sessions)
         self._streams = GatewayStreams(dispatcher)
         self._watches = WatchStreams(dispatcher, watch, slow_reader_ms=slow_reader_ms)
-        self._server = grpc.aio.server(options=OPTIONS)
+        # Two servers on one port see a part of the traffic each: for workers of one server only.
+        reuse = ("grpc.so_reuseport", int(shared_port))
+        self._server = grpc.aio.server(options=(*OPTIONS, reuse))
         self._health = health.aio.HealthServicer()
         self._jobs = jobs
         simulating = SimulateMethods(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
         shadows = ShadowStreams(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
         documents = Documents(dispatcher)
-        handlers = (
+        handlers: Handlers = (
             unary.handlers(dispatcher)
             | self._streams.handlers()
             | self._presence.handlers()
@@ -87,6 +94,8 @@ class RpcServer:
             | shadows.handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
+        if wrap is not None:
+            handlers = wrap(handlers)
         self._server.add_generic_rpc_handlers((Methods(handlers),))
         others: Any = SanitisedServices(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, others)

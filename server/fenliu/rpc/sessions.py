@@ -54,12 +54,13 @@ class Sessions:
         self._expiring: set[asyncio.Task[None]] = set()
 
     def restore(self, known: Iterable[tuple[str, str]]) -> None:
-        """After a start: every logged (session id, shop id) gets one full lease."""
+        """Of these logged (session id, shop id), those that nobody holds here get one full lease."""
         for session_id, shop_id in known:
-            session = self._sessions.setdefault(session_id, Session(session_id))
+            session = self._sessions.get(session_id)
+            if session is None:
+                session = self._sessions[session_id] = Session(session_id)
+                self.renew(session)
             session.shops.add(shop_id)
-        for session in self._sessions.values():
-            self.renew(session)
 
     def open(self, session_id: str, resume_token: str, stream: object) -> tuple[Session, bool]:
         """The session for a hello, and whether it was alive; `stream` speaks for it from now on.

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.insight.errors import EngineRefused, ReportRefused
 from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.reports import Reports
@@ -27,7 +27,7 @@ class ShadowStreams:
     """The shadows of one server."""
 
     def __init__(
-        self, dispatcher: Dispatcher, reports: Reports, jobs: Jobs, *, slow_reader_ms: int
+        self, dispatcher: Dispatching, reports: Reports, jobs: Jobs, *, slow_reader_ms: int
     ) -> None:
         self._dispatcher = dispatcher
         self._reports = reports

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.engine import CommandKind, QueryKind
 from fenliu.rpc.context import Context, actor, now_ms
 from fenliu.rpc.errors import Refusal, engine_refusal, invalid, refusal
@@ -30,7 +30,7 @@ Edit = Callable[[shop_pb2.Shop], str]
 class Documents:
     """The stored documents of one server."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatching) -> None:
         self._dispatcher = dispatcher
 
     async def read(

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.engine.ids import broken_id_rule
 from fenliu.insight.errors import EngineRefused, JobFailed
 from fenliu.insight.jobs.jobs import Jobs
@@ -36,7 +36,7 @@ class SimulateMethods:
     """The behaviours; built for one server."""
 
     def __init__(
-        self, dispatcher: Dispatcher, reports: Reports, jobs: Jobs, *, slow_reader_ms: int
+        self, dispatcher: Dispatching, reports: Reports, jobs: Jobs, *, slow_reader_ms: int
     ) -> None:
         self._dispatcher = dispatcher
         self._reports = reports

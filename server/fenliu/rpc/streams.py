@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fenliu.dispatch import Dispatcher, PendingBatch
+from fenliu.dispatch import BatchToCome, Dispatching
 from fenliu.engine import CommandKind
 from fenliu.rpc.context import Context, now_ms
 from fenliu.rpc.errors import draining, engine_refusal
@@ -22,7 +22,7 @@ MAX_BATCHES_UNDER_WAY = 32
 class GatewayStreams:
     """RouteStream and ReportMessages; `drain()` ends them after what was already read is answered."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatching) -> None:
         self._dispatcher = dispatcher
         self._draining = asyncio.Event()
 
@@ -42,7 +42,7 @@ class GatewayStreams:
     ) -> AsyncIterator[bytes]:
         """Decides in one task, answers in this one; ends when the client ended and all is answered."""
         given_ms = now_ms(context)
-        decided: asyncio.Queue[PendingBatch | BaseException | None] = asyncio.Queue(
+        decided: asyncio.Queue[BatchToCome | BaseException | None] = asyncio.Queue(
             MAX_BATCHES_UNDER_WAY
         )
 

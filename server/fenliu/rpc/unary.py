@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.engine import CommandKind, QueryKind
 from fenliu.rpc.context import Context, actor, now_ms
 from fenliu.rpc.errors import engine_refusal
@@ -40,7 +40,7 @@ QUERIES = {
 }
 
 
-def handlers(dispatcher: Dispatcher) -> dict[str, Any]:
+def handlers(dispatcher: Dispatching) -> dict[str, Any]:
     """The behaviours, by method path."""
     return (
         {path: _command(dispatcher, kind) for path, kind in COMMANDS.items()}
@@ -49,7 +49,7 @@ def handlers(dispatcher: Dispatcher) -> dict[str, Any]:
     )
 
 
-def _command(dispatcher: Dispatcher, kind: CommandKind) -> Any:
+def _command(dispatcher: Dispatching, kind: CommandKind) -> Any:
     acted = kind in ACTED
 
     async def command(request: bytes, context: Context) -> bytes:
@@ -62,7 +62,7 @@ def _command(dispatcher: Dispatcher, kind: CommandKind) -> Any:
     return command
 
 
-def _batch(dispatcher: Dispatcher, kind: CommandKind) -> Any:
+def _batch(dispatcher: Dispatching, kind: CommandKind) -> Any:
     async def batch(request: bytes, context: Context) -> bytes:
         answer = await dispatcher.batch(kind, request, now_ms=now_ms(context))
         if answer.code:
@@ -72,7 +72,7 @@ def _batch(dispatcher: Dispatcher, kind: CommandKind) -> Any:
     return batch
 
 
-def _query(dispatcher: Dispatcher, kind: QueryKind) -> Any:
+def _query(dispatcher: Dispatching, kind: QueryKind) -> Any:
     async def query(request: bytes, context: Context) -> bytes:
         answer = await dispatcher.query(kind, request, now_ms=now_ms(context))
         if answer.code:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.engine import QueryKind
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc.checks import decoded
@@ -25,7 +25,7 @@ class WatchStreams:
     """The watchers of this process."""
 
     def __init__(
-        self, dispatcher: Dispatcher, watch: AssignmentWatch, *, slow_reader_ms: int
+        self, dispatcher: Dispatching, watch: AssignmentWatch, *, slow_reader_ms: int
     ) -> None:
         self._dispatcher = dispatcher
         self._watch = watch

@@ -1,0 +1,1 @@
+"""What workers say to each other, generated from proto/fenliu/workers/v1 (`make proto`)."""

@@ -1,0 +1,279 @@
+"""Buyers, agents and an honest book-keeper: asks a server that may be killed, and asks again until it answers.
+
+Whatever was acknowledged is kept, to be held against the data directory afterwards (`audit`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from end_to_end.processes import FENLIU, environment
+from fenliu.engine import Core
+from fenliu.engine.v1 import engine_pb2
+from fenliu.journal import SqliteReader
+from fenliu.recovery import replay, state_hash
+from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2
+from simulation.judge import key_of, split_entries
+
+SHOPS = ("north", "south", "east")
+AGENTS = ("a", "b", "c", "d", "e")
+TRY_AGAIN = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+)
+OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+ROUTE = "/fenliu.v1.DispatchService/Route"
+CLOSE = "/fenliu.v1.DispatchService/CloseConversation"
+MESSAGES = "/fenliu.v1.DispatchService/ReportMessagesBatch"
+APPLY = "/fenliu.v1.ShopService/ApplyShop"
+PRESENCE = "/fenliu.v1.PresenceService/SetPresence"
+
+Key = tuple[str, str]
+
+
+class Server:
+    """`fenliu serve` on one address and directory, as often as it is ended."""
+
+    def __init__(self, data: Path, address: str, core: str, *options: str, log: Path) -> None:
+        self._command = [
+            *FENLIU, "serve", "--data", str(data), "--listen", address, "--core", core, *options,
+        ]  # fmt: skip
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, **settings: str) -> None:
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env=environment(**settings),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._process is not None
+        return self._process
+
+    def ready(self) -> bool:
+        """Waits until it says so; whether it has, or has ended before."""
+        assert self.process.stdout is not None
+        return any(line.startswith("listening on ") for line in self.process.stdout)
+
+    def kill(self) -> int:
+        """SIGKILL, unless it has ended; the exit code."""
+        self.process.kill()
+        return self.ended()
+
+    def ended(self, timeout: float = 60) -> int:
+        code = self.process.wait(timeout)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+@dataclass
+class Book:
+    """What was acknowledged: the answers to what has a request id, and ids of message events."""
+
+    replies: dict[Key, bytes] = field(default_factory=dict)
+    events: set[Key] = field(default_factory=set)
+    next_id: int = 0
+
+    def key(self, kind: str) -> Key:
+        self.next_id += 1
+        return kind, f"{kind}-{self.next_id}"
+
+    def __len__(self) -> int:
+        return len(self.replies) + len(self.events)
+
+
+class Traffic:
+    """Several buyers at once against one address."""
+
+    def __init__(self, address: str, book: Book, rng: Random, buyers: int = 12) -> None:
+        self._address = address
+        self._book = book
+        self._rng = rng
+        self._buyers = buyers
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self.refused: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Traffic:
+        self.channel = grpc.aio.insecure_channel(self._address, options=OPTIONS)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.channel.close()
+
+    async def ask(self, method: str, request: Any) -> bytes:
+        """One call, again and again until it is answered."""
+        call = self.channel.unary_unary(method)
+        body = request.SerializeToString()
+        while True:
+            try:
+                answer: bytes = await call(body, timeout=10)
+                return answer
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in TRY_AGAIN:
+                    raise
+                self.refused[error.code().name] += 1
+                await asyncio.sleep(0.02 + self._rng.random() * 0.05)
+
+    async def open_shops(self) -> None:
+        for shop_id in SHOPS:
+            shop = shop_pb2.Shop(shop_id=shop_id)
+            for agent_id in AGENTS:
+                shop.agents.add(agent_id=agent_id, weight=1 + AGENTS.index(agent_id), cap=40)
+            shop.groups.add(group_id="g", agent_ids=AGENTS)
+            shop.settings.queue_limit = 20
+            await self.ask(APPLY, shop_pb2.ApplyShopRequest(shop=shop))
+            for agent_id in AGENTS:
+                await self.ask(
+                    PRESENCE,
+                    presence_pb2.SetPresenceRequest(shop_id=shop_id, agent_id=agent_id, status=1),
+                )
+
+    def begin(self) -> None:
+        self._stopping = False
+        self._tasks = [asyncio.create_task(self._buyer(i)) for i in range(self._buyers)]
+
+    async def finish(self) -> None:
+        """Lets everybody be answered, then ends."""
+        self._stopping = True
+        await asyncio.gather(*self._tasks)
+        self._tasks = []
+
+    async def _buyer(self, number: int) -> None:
+        rng = self._rng
+        while not self._stopping:
+            shop_id = rng.choice(SHOPS)
+            buyer_id = f"buyer-{number}-{rng.randrange(200)}"
+            key = self._book.key("request")
+            request = dispatch_pb2.RouteRequest(
+                shop_id=shop_id, buyer_id=buyer_id, request_id=key[1]
+            )
+            body = await self.ask(ROUTE, request)
+            self._keep(key, body)
+            if rng.randrange(10) == 0:  # a repeat
+                self._keep(key, await self.ask(ROUTE, request))
+            answer = dispatch_pb2.RouteResponse.FromString(body)
+            if not answer.conversation_id:
+                continue
+            key = self._book.key("message")
+            event = dispatch_pb2.MessageEvent(
+                shop_id=shop_id,
+                conversation_id=answer.conversation_id,
+                sender=2,
+                agent_id=answer.agent_id,
+                event_id=key[1],
+            )
+            batch = dispatch_pb2.ReportMessagesBatchRequest(events=[event])
+            results = dispatch_pb2.ReportMessagesBatchResponse.FromString(
+                await self.ask(MESSAGES, batch)
+            ).results
+            assert not results[0].HasField("status"), results
+            self._book.events.add(key)
+            if rng.randrange(3):
+                key = self._book.key("request")
+                close = dispatch_pb2.CloseConversationRequest(
+                    shop_id=shop_id, conversation_id=answer.conversation_id, request_id=key[1]
+                )
+                self._keep(key, await self.ask(CLOSE, close))
+
+    def _keep(self, key: Key, body: bytes) -> None:
+        first = self._book.replies.setdefault(key, body)
+        assert first == body, f"{key}: answered {first!r}, and when repeated {body!r}"
+
+
+def logged(data: Path) -> Iterator[tuple[bytes, engine_pb2.Entry]]:
+    """All entries of a data directory, behind their length and parsed; records are checked."""
+    reader = SqliteReader(data)
+    try:
+        for partition in sorted(reader.heads()):
+            for record in reader.read(partition):
+                yield from split_entries(record.entries)
+    finally:
+        reader.close()
+
+
+def audit(data: Path, core: Core, book: Book) -> bytes:
+    """Holds what was acknowledged against a data directory nobody serves; returns the state hash.
+
+    Everything is there once, was decided as it was answered, and replaying gives what recovery gives.
+    """
+    count: Counter[Key] = Counter()
+    replies: dict[Key, bytes] = {}
+    reader = SqliteReader(data)
+    engine = core.engine(reader.partitions)
+    for entry_bytes, entry in logged(data):
+        name = entry.WhichOneof("command")
+        assert name is not None
+        code, reply, _, again = engine.redecide(entry_bytes)
+        assert (code, again) == (0, entry_bytes), f"{name}: decided otherwise"
+        key = key_of(name, getattr(entry, name))
+        if key is not None:
+            count[key] += 1
+            replies[key] = reply
+    lost = [key for key in (*book.replies, *book.events) if not count[key]]
+    assert not lost, f"acknowledged and lost: {len(lost)}, {lost[:5]}"
+    doubled = [key for key, times in count.items() if times > 1]
+    assert not doubled, f"doubled: {len(doubled)}, {doubled[:5]}"
+    for key, given in book.replies.items():
+        assert replies[key] == given, f"{key}: answered {given!r}, decided {replies[key]!r}"
+    whole, _ = replay(reader, core)
+    recovered, _ = state_hash(reader, core)
+    assert whole.state_hash() == engine.state_hash() == recovered
+    reader.close()
+    return recovered
+
+
+async def ready(server: Server, seconds: float = 60) -> bool:
+    """Whether the server says that it listens, or ends before."""
+    return await asyncio.wait_for(asyncio.to_thread(server.ready), seconds)
+
+
+async def until(condition: Any, seconds: float = 30) -> None:
+    """Waits for something to become true; looks twenty times a second."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not come"
+        await asyncio.sleep(0.05)
+
+
+def running_hash(address: str) -> str:
+    """What the running server says of its state."""
+    done = subprocess.run(
+        [sys.executable, "-m", "fenliu", "state-hash", "--target", address],
+        env=environment(), capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+async def nobody_left(server: Server) -> None:
+    with suppress(ProcessLookupError):
+        server.kill()
