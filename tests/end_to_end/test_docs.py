@@ -24,7 +24,7 @@ import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import Message
 
-from end_to_end.processes import PROJECT, Serving, environment, fenliu, free_address
+from end_to_end.processes import PROJECT, Serving, environment, free_address
 from fenliu.cli import main
 from fenliu.config import DEFAULT_LISTEN
 from fenliu.v1 import dispatch_pb2, presence_pb2, types_pb2
@@ -145,6 +145,7 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", ".venv/bin/fenliu serve"),
         ("README.md", "grpcurl -plaintext"),
         ("README.md", "grpcurl -plaintext"),
+        ("gateway.md", ".venv/bin/fenliu serve"),
         ("managers.md", "fenliu shop"),
         ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu serve"),
@@ -192,16 +193,27 @@ def test_the_readmes_first_call_works_as_written(desk: Path):
         assert (again.outcome, again.agent_id) == (types_pb2.OUTCOME_AGENT, "xiaowang")
 
 
-def test_the_gateways_first_program_works_as_written(tmp_path: Path):
-    (program,) = (b for b in blocks(PROJECT / "docs" / "gateway.md") if b.language == "python")
-    with Serving("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data") as server:
-        fenliu("apply", PROJECT / "demo" / "shop.yaml", "--target", server.address)
-        done = subprocess.run(
-            [sys.executable, "-c", program.text.replace(DEFAULT_LISTEN, server.address)],
-            env=environment(), capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["xiaowang", "1000"]
+def test_the_gateways_first_program_works_as_written(desk: Path):
+    page = blocks(PROJECT / "docs" / "gateway.md")
+    (shell,) = (b for b in page if b.language == "sh")
+    program, next_step = (b.text for b in page if b.language == "python")
+    # What comes next stands inside of the program, as a reader would put it.
+    inside = "        answer = answers[0]\n" + "".join(
+        f"        {line}\n" for line in next_step.splitlines()
+    )
+    longer = program.replace("import Presence,", "import FenliuClient, Presence,")
+    longer = longer.replace("\n\n\nasyncio.run", f"\n{inside}\n\nasyncio.run")
+    assert longer.count("answer = answers[0]") == 1
+    address = free_address()
+    with pasted(shell.text, desk, address) as printed:
+        assert "demo: applied, etag 1" in printed
+        for text in (program, longer):
+            done = subprocess.run(
+                [sys.executable, "-c", text.replace(DEFAULT_LISTEN, address)],
+                env=environment(), capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.split() == ["xiaowang", "1000"]
 
 
 def test_the_operators_commands_work_as_written(desk: Path):
