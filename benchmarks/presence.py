@@ -8,6 +8,7 @@ before is acknowledged, which it is once durable. The load runs on one core, the
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -107,13 +108,12 @@ async def _measure(server: Server, scale: Scale) -> Measured:
         await _everybody(streams, lambda stream: stream.say(ONLINE))
 
         rates, costs = [], []
-        statuses = (SUSPENDED, ONLINE)
-        for number in range(scale.rounds):
+        statuses = itertools.cycle((SUSPENDED, ONLINE))
+        for _ in range(scale.rounds):
             begun, used = time.perf_counter(), server.cpu_s()
-            done, passes = 0, number
+            done = 0
             while time.perf_counter() - begun < scale.seconds(CHANGES_S):
-                status = statuses[passes % 2]
-                passes += 1
+                status = next(statuses)
                 done += await _everybody(streams, lambda stream, to=status: stream.say(to))
             took = time.perf_counter() - begun
             rates.append(done / took)

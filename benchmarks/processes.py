@@ -87,10 +87,11 @@ def fenliu(
     core: str = "rust",
     cores: frozenset[int] = ALL_CORES,
     env: dict[str, str] | None = None,
+    module: str = "fenliu",
 ) -> Server:
-    """`fenliu serve` on a free port, its journal durable."""
+    """`fenliu serve` on a free port, its journal durable. `module`: what runs in its place."""
     return Server(
-        "fenliu", "serve", "--listen", "127.0.0.1:0", "--data", data, *options,
+        module, "serve", "--listen", "127.0.0.1:0", "--data", data, *options,
         cores=cores, env={"FENLIU_CORE": core} | (env or {}),
     )  # fmt: skip
 
