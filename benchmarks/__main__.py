@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 
 from benchmarks import overload
@@ -107,22 +110,23 @@ def _measure_beside(name: str, scale: Scale) -> Measured | Failed | str:
     """Measures a row in a process of its own, or says why not."""
     command = [sys.executable, "-m", "benchmarks", "--row", name]
     command += ["--scale", str(scale.size), "--rounds", str(scale.rounds)]
+    # A session of its own: whatever happens, no server of the row is left behind.
+    row = subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
-        done = subprocess.run(
-            command,
-            cwd=PROJECT,
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=ROW_TIMEOUT_S,
-            check=False,
-        )
+        said, _ = row.communicate(timeout=ROW_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return Failed(f"took longer than {ROW_TIMEOUT_S} s")
-    if done.returncode == _MISSING:
-        return done.stdout.strip()
-    if done.returncode:
-        return Failed(f"ended with {done.returncode}")
-    found = json.loads(done.stdout.splitlines()[-1])
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(row.pid, signal.SIGKILL)
+        row.wait()
+    if row.returncode == _MISSING:
+        return said.strip()
+    if row.returncode:
+        return Failed(f"ended with {row.returncode}")
+    found = json.loads(said.splitlines()[-1])
     figures = tuple(Figure(**figure) for figure in found["figures"])
     return Measured(figures, tuple(found["notes"]), found["series"])
 

@@ -144,7 +144,7 @@ def record(
         }
         if measured.series:
             recorded[name]["series"] = measured.series
-    path.write_text(json.dumps(recorded, ensure_ascii=False, indent=1) + "\n")
+    path.write_text(json.dumps(recorded, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
 def shown(value: float, unit: str = "") -> str:

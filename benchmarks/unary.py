@@ -94,7 +94,11 @@ def measure(scale: Scale) -> Measured:
             for _ in range(scale.rounds):
                 for name, server in servers.items():
                     ours = closed_loop(
-                        server.target, ROUTE, workload.inquiries(calls), under_way=UNDER_WAY
+                        server.target,
+                        ROUTE,
+                        workload.inquiries(calls),
+                        under_way=UNDER_WAY,
+                        connections=BUYERS,
                     )
                     _check(ours.sample, ours.refused)
                     rates.setdefault(("ours", name), []).append(ours.rate)

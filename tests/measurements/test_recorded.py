@@ -11,6 +11,7 @@ from end_to_end.processes import PROJECT
 
 sys.path.append(str(PROJECT))
 
+from benchmarks import overload
 from benchmarks.rows import ROWS
 from benchmarks.table import (
     BEGIN,
@@ -92,6 +93,18 @@ def test_the_page_is_as_recorded(tmp_path: Path):
     page.write_text(README.read_text())
     write_readme(ROWS.values(), read_recorded(), page)
     assert page.read_text() == README.read_text()
+
+
+def test_the_picture_of_overload_is_drawn_from_what_is_recorded(tmp_path: Path):
+    line = [
+        [load, load * 1000, min(load, 1) * 1000, 0, 0.01, 0.1, 0.001] for load in overload.LOADS
+    ]
+    line[-1][4] = line[-1][5] = None  # nothing was answered in time
+    names = ("client", "protected", "unprotected")
+    overload.draw(
+        {"capacity": 1000, "peak": 1000, "points": dict.fromkeys(names, line)}, tmp_path / "a.png"
+    )
+    assert 10_000 < (tmp_path / "a.png").stat().st_size < 200_000
 
 
 def test_a_scale_leaves_something_to_measure():
