@@ -17,6 +17,7 @@ from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
 from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.decisions import Decisions
+from fenliu.insight.reports.load import LoadTables
 from fenliu.insight.reports.reading import TableReader
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.reports.supervisor import Supervisor
@@ -120,6 +121,7 @@ class App:
             Reports(tables),
             Decisions(tables),
             self._jobs,
+            LoadTables(tables, journal.partitions),
             listen=config.listen,
             slow_reader_ms=config.slow_reader_ms,
             core=self.core.name,

@@ -115,11 +115,16 @@ def explained(target: str, decision: str, *more: str, lang: str = "zh") -> str:
 
 
 def test_the_page_shows_what_is_printed(target: str):
-    """Each command of docs/insight.md, run: `$ fenliu explain ...` and what follows it."""
+    """Each of these commands in docs/insight.md, run: `$ fenliu explain ...` and what follows it."""
     blocks = re.findall(
-        r"^```console\n\$ (fenliu explain [^\n]*)\n(.*?)^```$", PAGE.read_text(), re.M | re.S
+        r"^```console\n\$ (fenliu (?:explain|load) [^\n]*)\n(.*?)^```$",
+        PAGE.read_text(),
+        re.M | re.S,
     )
-    assert len(blocks) == 4
+    assert len(blocks) == 5
+    said(
+        run("report", "--shop", "demo", "--day", "2025-11-11", "--target", target)
+    )  # waits for the tables
     for command, shown in blocks:
         words = shlex.split(command)[1:]
         printed = said(run(*words, "--target", target, COLUMNS="80"))

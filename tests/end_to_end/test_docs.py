@@ -147,6 +147,7 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", "grpcurl -plaintext"),
         ("gateway.md", ".venv/bin/fenliu serve"),
         ("managers.md", "fenliu shop"),
+        ("managers.md", "fenliu load"),
         ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu backup"),
@@ -161,7 +162,7 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", "python"),
         ("README.md", ""),
         ("formats.md", "sql"),
-        ("insight.md", "console"),  # tests/cli/test_explain.py runs them
+        ("insight.md", "console"),  # tests/cli runs them
         ("gateway.md", "python"),
         ("kpis.md", "sql"),
     }
@@ -254,16 +255,18 @@ def test_the_operators_commands_work_as_written(desk: Path):
 
 
 def test_the_managers_commands_work_as_written(desk: Path):
-    (block,) = blocks(PROJECT / "docs" / "managers.md")
+    changing, looking = blocks(PROJECT / "docs" / "managers.md")
     address = free_address()
     data = str(desk / "data")
     with Serving("serve", "--listen", address, "--data", data) as server:
         with pasted("fenliu apply demo/shop.yaml", desk, address):
             pass
-        with pasted(block.text, desk, address) as printed:
+        with pasted(changing.text, desk, address) as printed:
             assert "demo: nothing found" in printed
             assert printed.count("demo: unchanged") == 2
             assert "(operator)  created" in printed
+        with pasted(looking.text, desk, address) as printed:
+            assert "0 queued" in printed and "Pre-sale" in printed and "0 decisions." in printed
         assert server.terminate() == 0
 
 

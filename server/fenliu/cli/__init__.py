@@ -22,6 +22,7 @@ from fenliu.cli.demo import demo
 from fenliu.cli.errors import one_line_errors
 from fenliu.cli.explain import explain
 from fenliu.cli.language import Words
+from fenliu.cli.load import load
 from fenliu.cli.replay import replay
 from fenliu.cli.report import report
 from fenliu.cli.route import route
@@ -76,6 +77,7 @@ for _command in (
     shop,
     route,
     watch,
+    load,
     explain,
     report,
     simulate,

@@ -554,6 +554,32 @@ class FenliuClient:
                 call.cancel()  # The caller stopped listening; after the end this does nothing.
             await patience.wait(error)
 
+    async def watch_load(
+        self, shop_id: str, *, interval_ms: int = 0
+    ) -> AsyncIterator[insight_pb2.WatchLoadResponse]:
+        """A shop's load: at once, then whenever it has changed, at most every `interval_ms`; without an end.
+
+        With patience the watching is begun again while the server is away.
+        """
+        request = insight_pb2.WatchLoadRequest(shop_id=shop_id, interval_ms=interval_ms)
+        patience = _Patience(self._patience_s)
+        while True:
+            call = self._connected().unary_stream(
+                _INSIGHT + "WatchLoad",
+                request_serializer=insight_pb2.WatchLoadRequest.SerializeToString,
+                response_deserializer=insight_pb2.WatchLoadResponse.FromString,
+            )(request, metadata=self._metadata(None))
+            try:
+                async for message in call:
+                    patience.renew()
+                    yield message
+                return
+            except grpc.aio.AioRpcError as rpc_error:
+                error = FenliuError.from_rpc(rpc_error)
+            finally:
+                call.cancel()
+            await patience.wait(error)
+
     # OperatorService
 
     async def get_server_info(self) -> operator_pb2.GetServerInfoResponse:

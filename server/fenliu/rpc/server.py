@@ -14,11 +14,13 @@ from fenliu.insight.audit import AuditLog
 from fenliu.insight.explain import Explainer
 from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.decisions import Decisions
+from fenliu.insight.reports.load import LoadTables
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.decisions import DecisionMethods
 from fenliu.rpc.insight import InsightMethods
+from fenliu.rpc.load import LoadStreams
 from fenliu.rpc.methods import SERVICE_NAMES, Handlers, Methods, SanitisedServices
 from fenliu.rpc.presence import PresenceStreams
 from fenliu.rpc.reports import ReportMethods
@@ -58,6 +60,7 @@ class RpcServer:
         reports: Reports,
         decisions: Decisions,
         jobs: Jobs,
+        load: LoadTables,
         *,
         listen: str,
         slow_reader_ms: int,
@@ -75,6 +78,7 @@ class RpcServer:
         # Two servers on one port see a part of the traffic each: for workers of one server only.
         reuse = ("grpc.so_reuseport", int(shared_port))
         self._server = grpc.aio.server(options=(*OPTIONS, reuse))
+        self._screens = LoadStreams(dispatcher, load, slow_reader_ms=slow_reader_ms)
         self._health = health.aio.HealthServicer()
         self._jobs = jobs
         simulating = SimulateMethods(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
@@ -85,6 +89,7 @@ class RpcServer:
             | self._streams.handlers()
             | self._presence.handlers()
             | self._watches.handlers()
+            | self._screens.handlers()
             | ShopMethods(documents).handlers()
             | ShopHistoryMethods(documents, audit).handlers()
             | InsightMethods(dispatcher, explainer).handlers()
@@ -129,4 +134,5 @@ class RpcServer:
         self._streams.drain()
         self._watches.drain()
         self._jobs.stop()
+        self._screens.drain()
         await self._server.stop(grace_ms / 1_000)

@@ -659,35 +659,61 @@ class PlanStaffingResponse(_message.Message):
     def __init__(self, hours: _Optional[_Iterable[_Union[StaffingHour, _Mapping]]] = ...) -> None: ...
 
 class WatchLoadRequest(_message.Message):
-    __slots__ = ("shop_id",)
+    __slots__ = ("shop_id", "interval_ms")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
     shop_id: str
-    def __init__(self, shop_id: _Optional[str] = ...) -> None: ...
+    interval_ms: int
+    def __init__(self, shop_id: _Optional[str] = ..., interval_ms: _Optional[int] = ...) -> None: ...
+
+class TodaysReception(_message.Message):
+    __slots__ = ("consulted", "received", "ordered", "paid")
+    CONSULTED_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    ORDERED_FIELD_NUMBER: _ClassVar[int]
+    PAID_FIELD_NUMBER: _ClassVar[int]
+    consulted: int
+    received: int
+    ordered: int
+    paid: int
+    def __init__(self, consulted: _Optional[int] = ..., received: _Optional[int] = ..., ordered: _Optional[int] = ..., paid: _Optional[int] = ...) -> None: ...
 
 class AgentLoad(_message.Message):
-    __slots__ = ("agent_id", "status", "awaiting", "open_conversations", "received_today")
+    __slots__ = ("agent_id", "status", "awaiting", "open_conversations", "today", "since_ms", "effective_weight")
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     AWAITING_FIELD_NUMBER: _ClassVar[int]
     OPEN_CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
-    RECEIVED_TODAY_FIELD_NUMBER: _ClassVar[int]
+    TODAY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     status: _types_pb2.PresenceStatus
     awaiting: int
     open_conversations: int
-    received_today: int
-    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., awaiting: _Optional[int] = ..., open_conversations: _Optional[int] = ..., received_today: _Optional[int] = ...) -> None: ...
+    today: TodaysReception
+    since_ms: int
+    effective_weight: int
+    def __init__(self, agent_id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.PresenceStatus, str]] = ..., awaiting: _Optional[int] = ..., open_conversations: _Optional[int] = ..., today: _Optional[_Union[TodaysReception, _Mapping]] = ..., since_ms: _Optional[int] = ..., effective_weight: _Optional[int] = ...) -> None: ...
 
 class WatchLoadResponse(_message.Message):
-    __slots__ = ("at_ms", "agents", "queued", "pooled", "arrivals_last_minute")
+    __slots__ = ("at_ms", "agents", "queued", "pooled", "arrivals_last_minute", "left_messages", "queued_since_ms", "today", "figures_as_of_ms")
     AT_MS_FIELD_NUMBER: _ClassVar[int]
     AGENTS_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     POOLED_FIELD_NUMBER: _ClassVar[int]
     ARRIVALS_LAST_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    LEFT_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    TODAY_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
     at_ms: int
     agents: _containers.RepeatedCompositeFieldContainer[AgentLoad]
     queued: int
     pooled: int
     arrivals_last_minute: int
-    def __init__(self, at_ms: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentLoad, _Mapping]]] = ..., queued: _Optional[int] = ..., pooled: _Optional[int] = ..., arrivals_last_minute: _Optional[int] = ...) -> None: ...
+    left_messages: int
+    queued_since_ms: int
+    today: TodaysReception
+    figures_as_of_ms: int
+    def __init__(self, at_ms: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentLoad, _Mapping]]] = ..., queued: _Optional[int] = ..., pooled: _Optional[int] = ..., arrivals_last_minute: _Optional[int] = ..., left_messages: _Optional[int] = ..., queued_since_ms: _Optional[int] = ..., today: _Optional[_Union[TodaysReception, _Mapping]] = ..., figures_as_of_ms: _Optional[int] = ...) -> None: ...

@@ -57,10 +57,10 @@ class Scope:
 # Conversations are numbered in the order of their beginnings, so a window is a run of numbers; read as one,
 # it is read in the order in which it lies on the disk.
 _RUN = "SELECT conversation FROM conversations WHERE shop_id = :shop AND opened_at_ms {}"
-_RECEPTIONS = """
+RECEPTIONS = """
 FROM conversations WHERE shop_id = :shop AND conversation BETWEEN :first AND :last AND NOT robot
 """
-_HEARD = "(buyer_messages > 0 OR carried)"
+HEARD = "(buyer_messages > 0 OR carried)"
 _SUMS = """
 SELECT {subject} AS subject, {part} AS part,
   sum(buyer_messages) AS buyer_messages, sum(agent_messages) AS agent_messages,
@@ -137,7 +137,7 @@ def figures(connections: Sequence[sqlite3.Connection], scope: Scope) -> Figures:
     `connections`: READERS of them that see the same.
     """
     connection = connections[0]
-    first, last = _run(connection, scope)
+    first, last = run_of(connection, scope)
     parameters = _parameters(scope) | {"first": first, "last": last}
     found: Figures = defaultdict(lambda: defaultdict(int))
     with ThreadPoolExecutor(READERS) as threads:
@@ -153,7 +153,7 @@ def figures(connections: Sequence[sqlite3.Connection], scope: Scope) -> Figures:
     return found
 
 
-def _run(connection: sqlite3.Connection, scope: Scope) -> tuple[int, int]:
+def run_of(connection: sqlite3.Connection, scope: Scope) -> tuple[int, int]:
     """The first and the last conversation that began in the window; none: a run that is empty."""
     ends = []
     for where, order in ((">= :start", ""), ("< :end", " DESC")):
@@ -194,8 +194,8 @@ def _sql(query: str, time: str, scope: Scope) -> str:
     return query.format(
         subject=_SUBJECTS[scope.subject],
         part=part,
-        heard=_HEARD,
-        receptions=_RECEPTIONS,
+        heard=HEARD,
+        receptions=RECEPTIONS,
         zone=SHANGHAI_MS,
         day=DAY_MS,
         next_day=NEXT_DAY,

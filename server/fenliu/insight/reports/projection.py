@@ -12,7 +12,7 @@ from fenliu.engine import partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.reports.documents import Documents
-from fenliu.insight.reports.rows import Conversation, Rows, Shop
+from fenliu.insight.reports.rows import Buyer, Conversation, Rows, Shop
 from fenliu.v1 import dispatch_pb2, types_pb2
 
 PROMPT_MS = 180_000
@@ -29,6 +29,11 @@ _OVER = frozenset(
         engine_pb2.CLOSE_CAUSE_SHOP_DELETED,
     }
 )
+_WAITS = {
+    types_pb2.OUTCOME_QUEUED: "QUEUED",
+    types_pb2.OUTCOME_POOLED: "POOLED",
+    types_pb2.OUTCOME_LEFT_MESSAGE: "LEFT_MESSAGE",
+}
 _FIRST = "1"
 """The etag of a shop that has just been made."""
 
@@ -42,6 +47,8 @@ class Projection:
         self._connection = connection
         self._partitions = partitions
         self._decisions: list[tuple[str | int, ...]] = []
+        self._began: list[tuple[str, int, str, str, int]] = []
+        self._ended: list[tuple[int, str, str, int]] = []
         self._ordered: list[tuple[str, str, int]] = []
         self._paid: list[tuple[int, str, str, int, int, int]] = []
 
@@ -51,6 +58,15 @@ class Projection:
         self._connection.executemany(
             "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             self._decisions,
+        )
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO waits (shop_id, decision, buyer_id, kind, since_ms) "
+            "VALUES (?, ?, ?, ?, ?)",
+            self._began,
+        )
+        self._connection.executemany(
+            "UPDATE waits SET until_ms = ?, ended = ? WHERE shop_id = ? AND decision = ?",
+            self._ended,
         )
         # An order reported late may come before conversations that began since.
         self._connection.executemany(
@@ -64,7 +80,8 @@ class Projection:
             "AND (next_paid_ms IS NULL OR next_paid_ms > ?)",
             self._paid,
         )
-        self._decisions.clear()
+        for written in (self._decisions, self._began, self._ended):
+            written.clear()
         self._ordered.clear()
         self._paid.clear()
 
@@ -89,12 +106,15 @@ class Projection:
                     inquiry = entry.HasField("route") and not decided.buyer_id
                     buyer_id = decided.buyer_id or named_buyer
                     self._note(shop, decided, buyer_id, at_ms, inquiry=inquiry)
+                    self._waits(shop, decided, buyer_id, at_ms)
                     self._decided(shop, decided, buyer_id, at_ms)
                 case "message_noted":
                     self._message(shop, entry, fact.message_noted)
                 case "waiting_cancelled":
                     buyer_id = fact.waiting_cancelled.buyer_id or named_buyer
-                    self._rows.buyer(shop.shop_id, buyer_id).unanswered = 0
+                    buyer = self._rows.buyer(shop.shop_id, buyer_id)
+                    buyer.unanswered = 0
+                    self._waits_no_more(buyer, "CANCELLED", entry.now_ms)
                 case "order_noted":
                     # What is said to be later than now is now.
                     at_ms = min(fact.order_noted.at_ms, entry.now_ms)
@@ -129,6 +149,30 @@ class Projection:
         self._decisions.append(
             (shop.shop_id, decided.decision, at_ms, buyer_id, inquiry, outcome, reason, *whose)
         )
+
+    def _waits(self, shop: Shop, decided: engine_pb2.Decided, buyer_id: str, at_ms: int) -> None:
+        """What becomes of the buyer's waiting (docs/engine.md section 8, what `Decided` does)."""
+        if decided.reason in (types_pb2.REASON_OPEN_CONVERSATION, types_pb2.REASON_STILL_WAITING):
+            return
+        kind = _WAITS.get(decided.outcome)
+        if decided.outcome == types_pb2.OUTCOME_ROBOT and decided.pool_entry:
+            kind = "POOLED"
+        if kind is None and decided.outcome != types_pb2.OUTCOME_AGENT:
+            return
+        buyer = self._rows.buyer(shop.shop_id, buyer_id)
+        if buyer.waits_as == kind:
+            return
+        if decided.outcome == types_pb2.OUTCOME_ROBOT and buyer.waits_as not in (None, "QUEUED"):
+            return
+        self._waits_no_more(buyer, kind or "AGENT", at_ms)
+        if kind is not None:
+            self._began.append((shop.shop_id, decided.decision, buyer_id, kind, at_ms))
+            buyer.wait, buyer.waits_as = decided.decision, kind
+
+    def _waits_no_more(self, buyer: Buyer, ended: str, at_ms: int) -> None:
+        if buyer.wait is not None:
+            self._ended.append((at_ms, ended, buyer.shop_id, buyer.wait))
+            buyer.wait = buyer.waits_as = None
 
     def _decided(self, shop: Shop, decided: engine_pb2.Decided, buyer_id: str, at_ms: int) -> None:
         new = decided.conversation > shop.last_conversation
@@ -207,6 +251,8 @@ class Projection:
         buyer_id = noted.buyer_id or message.buyer_id
         if conversation is not None:
             buyer_id = conversation.buyer_id
+        if noted.opened:
+            self._waits_no_more(self._rows.buyer(shop.shop_id, buyer_id), "AGENT", entry.now_ms)
         if noted.opened and conversation is None:
             conversation = self._open(
                 shop,

@@ -49,7 +49,7 @@ class TableReader:
         self._path = directory / FILE
         self._reader = reader
         self._data_id = data_id
-        self._hurry = hurry
+        self.hurry = hurry
         self._wait_s = wait_s
         self._threads = ThreadPoolExecutor(READERS_AT_ONCE, thread_name_prefix="fenliu-reports")
 
@@ -90,7 +90,7 @@ class TableReader:
         wanted = heads[partition].seq if partition in heads else 0
         deadline = asyncio.get_running_loop().time() + self._wait_s
         while (seq := await self._off_the_loop(lambda: self._position(partition))) < wanted:
-            self._hurry()
+            self.hurry()
             if asyncio.get_running_loop().time() >= deadline:
                 raise ReportsBehind(f"{seq} of {wanted} records are read", _RETRY_MS)
             await asyncio.sleep(_LOOK_AGAIN_S)

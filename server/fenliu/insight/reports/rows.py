@@ -64,6 +64,8 @@ class Buyer:
     unanswered: int = 0
     first_order_ms: int | None = None
     last_paid_ms: int | None = None
+    wait: int | None = None
+    waits_as: str | None = None
 
 
 @dataclass(slots=True)

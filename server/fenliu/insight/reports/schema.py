@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FILE = "insight.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_SECONDS = 10.0
 
 _TABLES = """
@@ -74,6 +74,19 @@ CREATE TABLE decisions (
 ) WITHOUT ROWID;
 CREATE INDEX decisions_by_buyer ON decisions (shop_id, buyer_id);
 
+-- Each time a buyer waited: 'QUEUED', 'POOLED', 'LEFT_MESSAGE'; one for another as the one turns into the other.
+CREATE TABLE waits (
+  shop_id  TEXT NOT NULL,
+  decision INTEGER NOT NULL, -- with which it began
+  buyer_id TEXT NOT NULL,
+  kind     TEXT NOT NULL,
+  since_ms INTEGER NOT NULL,
+  until_ms INTEGER,          -- NULL : still
+  ended    TEXT,             -- 'AGENT', 'CANCELLED', or as what else the buyer waits on
+  PRIMARY KEY (shop_id, decision)
+) WITHOUT ROWID;
+CREATE INDEX waits_open ON waits (shop_id, kind, since_ms) WHERE until_ms IS NULL;
+
 -- Each conversation with an agent, or with the robot (robot = 1: in no KPI).
 CREATE TABLE conversations (
   shop_id         TEXT NOT NULL,
@@ -110,6 +123,8 @@ CREATE TABLE buyers (
   unanswered     INTEGER NOT NULL, -- has written since a person last answered
   first_order_ms INTEGER,
   last_paid_ms   INTEGER,
+  wait           INTEGER,          -- waits for somebody since this decision, as
+  waits_as       TEXT,             -- a kind of `waits`
   PRIMARY KEY (shop_id, buyer_id)
 ) WITHOUT ROWID;
 
@@ -125,6 +140,7 @@ CREATE TABLE orders (
   PRIMARY KEY (shop_id, order_id)
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_time ON orders (shop_id, paid_at_ms);
+CREATE INDEX orders_made ON orders (shop_id, ordered_at_ms);
 
 -- For people: local times, and only conversations with agents.
 CREATE VIEW receptions AS SELECT
@@ -136,17 +152,21 @@ CREATE VIEW receptions AS SELECT
   pending_since_ms IS NOT NULL AS awaiting, handling_ms
 FROM conversations WHERE NOT robot;
 
--- Paid orders and who is credited with them; agent_id NULL: nobody.
-CREATE VIEW sales AS SELECT
-  o.shop_id, o.order_id, o.buyer_id, c.agent_id, c.group_id, o.paid_at_ms,
-  datetime(o.paid_at_ms / 1000 + 28800, 'unixepoch') AS paid_at,
+-- Orders and who is credited with them; agent_id NULL: nobody.
+CREATE VIEW credits AS SELECT
+  o.shop_id, o.order_id, o.buyer_id, c.agent_id, c.group_id, o.ordered_at_ms, o.paid_at_ms,
   o.paid_cents - o.refunded_cents AS cents, o.paid_items AS items
 FROM orders o LEFT JOIN conversations c ON c.shop_id = o.shop_id AND c.conversation = (
   SELECT conversation FROM conversations last
   WHERE last.shop_id = o.shop_id AND last.buyer_id = o.buyer_id AND NOT last.robot
     AND last.opened_at_ms BETWEEN o.ordered_at_ms - 259200000 AND o.ordered_at_ms
-  ORDER BY last.opened_at_ms DESC, last.conversation DESC LIMIT 1)
-WHERE o.paid_at_ms IS NOT NULL;
+  ORDER BY last.opened_at_ms DESC, last.conversation DESC LIMIT 1);
+
+-- The paid ones.
+CREATE VIEW sales AS SELECT
+  shop_id, order_id, buyer_id, agent_id, group_id, paid_at_ms,
+  datetime(paid_at_ms / 1000 + 28800, 'unixepoch') AS paid_at, cents, items
+FROM credits WHERE paid_at_ms IS NOT NULL;
 """
 
 
