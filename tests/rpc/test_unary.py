@@ -327,6 +327,7 @@ async def test_every_method_not_built_says_so(call: Caller):
         "/fenliu.v1.InsightService/Simulate",
         "/fenliu.v1.InsightService/SimulateStream",
         "/fenliu.v1.InsightService/WatchLoad",
+        "/fenliu.v1.InsightService/PlanStaffing",
         "/fenliu.v1.InsightService/SummarizeDecisions",
         "/fenliu.v1.InsightService/WatchShadow",
         "/fenliu.v1.OperatorService/GetServerInfo",

@@ -23,6 +23,7 @@ from fenliu.cli.errors import one_line_errors
 from fenliu.cli.explain import explain
 from fenliu.cli.language import Words
 from fenliu.cli.load import load
+from fenliu.cli.plan import plan
 from fenliu.cli.replay import replay
 from fenliu.cli.report import report
 from fenliu.cli.route import route
@@ -82,6 +83,7 @@ for _command in (
     report,
     simulate,
     shadow,
+    plan,
     replay,
     backup,
     restore,

@@ -19,6 +19,7 @@ from fenliu.config import DEFAULT_LISTEN
 
 PATIENCE_S = 3.0
 """A server started a moment ago is waited for; one that is not there at all is said soon."""
+TIMEOUT_S = 30.0
 
 _Result = TypeVar("_Result")
 
@@ -60,14 +61,18 @@ def with_client(
     *,
     actor: str = "",
     patience_s: float = PATIENCE_S,
+    timeout_s: float = TIMEOUT_S,
 ) -> _Result:
     """Runs `work` with a client of the server at `target`.
 
-    `patience_s`: how long, in seconds, each call waits for a server that is just starting.
+    `patience_s`: how long, in seconds, each call waits for a server that is just starting. `timeout_s`: how long
+    one may take.
     """
 
     async def run() -> _Result:
-        async with FenliuClient(target, actor=actor, patience_s=patience_s) as client:
+        async with FenliuClient(
+            target, actor=actor, patience_s=patience_s, timeout_s=timeout_s
+        ) as client:
             return await work(client)
 
     try:

@@ -580,6 +580,14 @@ class FenliuClient:
                 call.cancel()
             await patience.wait(error)
 
+    async def plan_staffing(
+        self, request: insight_pb2.PlanStaffingRequest
+    ) -> insight_pb2.PlanStaffingResponse:
+        """How many agents each hour of a day needs."""
+        return await self._unary(
+            _INSIGHT + "PlanStaffing", request, insight_pb2.PlanStaffingResponse, None
+        )
+
     # OperatorService
 
     async def get_server_info(self) -> operator_pb2.GetServerInfoResponse:

@@ -30,6 +30,7 @@ from fenliu.rpc.shop_documents import Documents
 from fenliu.rpc.shop_history import ShopHistoryMethods
 from fenliu.rpc.shops import ShopMethods
 from fenliu.rpc.simulate import SimulateMethods
+from fenliu.rpc.staffing import StaffingMethods
 from fenliu.rpc.streams import GatewayStreams
 from fenliu.rpc.watch import WatchStreams
 
@@ -96,6 +97,7 @@ class RpcServer:
             | ReportMethods(dispatcher, reports).handlers()
             | DecisionMethods(dispatcher, decisions).handlers()
             | simulating.handlers()
+            | StaffingMethods(dispatcher, reports, jobs).handlers()
             | shadows.handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )

@@ -77,6 +77,20 @@ class ReplyModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REPLY_MODEL_UNSPECIFIED: _ClassVar[ReplyModel]
     REPLY_MODEL_AS_RECORDED: _ClassVar[ReplyModel]
     REPLY_MODEL_DRAWN: _ClassVar[ReplyModel]
+
+class StaffingModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STAFFING_MODEL_UNSPECIFIED: _ClassVar[StaffingModel]
+    STAFFING_MODEL_ERLANG_C: _ClassVar[StaffingModel]
+    STAFFING_MODEL_ERLANG_A: _ClassVar[StaffingModel]
+    STAFFING_MODEL_SIMULATION: _ClassVar[StaffingModel]
+
+class Guidance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GUIDANCE_UNSPECIFIED: _ClassVar[Guidance]
+    GUIDANCE_WITHIN: _ClassVar[Guidance]
+    GUIDANCE_MORE_AGENTS: _ClassVar[Guidance]
+    GUIDANCE_FEWER_AGENTS: _ClassVar[Guidance]
 CANDIDATE_REASON_UNSPECIFIED: CandidateReason
 CANDIDATE_REASON_TAKEN: CandidateReason
 CANDIDATE_REASON_OTHER_HAS_CONVERSATION: CandidateReason
@@ -125,6 +139,14 @@ IMBALANCE_CAUSE_REST: ImbalanceCause
 REPLY_MODEL_UNSPECIFIED: ReplyModel
 REPLY_MODEL_AS_RECORDED: ReplyModel
 REPLY_MODEL_DRAWN: ReplyModel
+STAFFING_MODEL_UNSPECIFIED: StaffingModel
+STAFFING_MODEL_ERLANG_C: StaffingModel
+STAFFING_MODEL_ERLANG_A: StaffingModel
+STAFFING_MODEL_SIMULATION: StaffingModel
+GUIDANCE_UNSPECIFIED: Guidance
+GUIDANCE_WITHIN: Guidance
+GUIDANCE_MORE_AGENTS: Guidance
+GUIDANCE_FEWER_AGENTS: Guidance
 
 class Window(_message.Message):
     __slots__ = ("start_ms", "end_ms")
@@ -625,38 +647,84 @@ class WatchShadowResponse(_message.Message):
     def __init__(self, differences: _Optional[_Iterable[_Union[ShadowDifference, _Mapping]]] = ..., sums: _Optional[_Union[ShadowSums, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_shop_pb2.LintFinding, _Mapping]]] = ..., live_changed: _Optional[bool] = ...) -> None: ...
 
 class PlanStaffingRequest(_message.Message):
-    __slots__ = ("shop_id", "window", "target_percent", "target_ms", "concurrency", "multiplier_percent")
+    __slots__ = ("shop_id", "window", "target_percent", "target_ms", "concurrency", "multiplier_percent", "shape_window", "patience_ms", "model", "most_agents", "seed", "language")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     TARGET_PERCENT_FIELD_NUMBER: _ClassVar[int]
     TARGET_MS_FIELD_NUMBER: _ClassVar[int]
     CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
     MULTIPLIER_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MOST_AGENTS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     shop_id: str
     window: Window
     target_percent: int
     target_ms: int
     concurrency: int
     multiplier_percent: int
-    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., target_percent: _Optional[int] = ..., target_ms: _Optional[int] = ..., concurrency: _Optional[int] = ..., multiplier_percent: _Optional[int] = ...) -> None: ...
+    shape_window: Window
+    patience_ms: int
+    model: StaffingModel
+    most_agents: int
+    seed: int
+    language: _types_pb2.Language
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., target_percent: _Optional[int] = ..., target_ms: _Optional[int] = ..., concurrency: _Optional[int] = ..., multiplier_percent: _Optional[int] = ..., shape_window: _Optional[_Union[Window, _Mapping]] = ..., patience_ms: _Optional[int] = ..., model: _Optional[_Union[StaffingModel, str]] = ..., most_agents: _Optional[int] = ..., seed: _Optional[int] = ..., language: _Optional[_Union[_types_pb2.Language, str]] = ...) -> None: ...
 
 class StaffingHour(_message.Message):
-    __slots__ = ("window", "arrivals", "agents", "reached_percent")
-    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("hour", "arrivals", "agents", "reached_percent", "reached_half_width_percent", "occupancy_percent", "mean_wait_ms", "abandoned_percent", "recorded_arrivals", "recorded_agents")
+    HOUR_FIELD_NUMBER: _ClassVar[int]
     ARRIVALS_FIELD_NUMBER: _ClassVar[int]
     AGENTS_FIELD_NUMBER: _ClassVar[int]
     REACHED_PERCENT_FIELD_NUMBER: _ClassVar[int]
-    window: Window
-    arrivals: int
+    REACHED_HALF_WIDTH_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    OCCUPANCY_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    MEAN_WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    ABANDONED_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_ARRIVALS_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AGENTS_FIELD_NUMBER: _ClassVar[int]
+    hour: int
+    arrivals: float
     agents: int
-    reached_percent: int
-    def __init__(self, window: _Optional[_Union[Window, _Mapping]] = ..., arrivals: _Optional[int] = ..., agents: _Optional[int] = ..., reached_percent: _Optional[int] = ...) -> None: ...
+    reached_percent: float
+    reached_half_width_percent: float
+    occupancy_percent: float
+    mean_wait_ms: float
+    abandoned_percent: float
+    recorded_arrivals: float
+    recorded_agents: float
+    def __init__(self, hour: _Optional[int] = ..., arrivals: _Optional[float] = ..., agents: _Optional[int] = ..., reached_percent: _Optional[float] = ..., reached_half_width_percent: _Optional[float] = ..., occupancy_percent: _Optional[float] = ..., mean_wait_ms: _Optional[float] = ..., abandoned_percent: _Optional[float] = ..., recorded_arrivals: _Optional[float] = ..., recorded_agents: _Optional[float] = ...) -> None: ...
 
 class PlanStaffingResponse(_message.Message):
-    __slots__ = ("hours",)
+    __slots__ = ("hours", "model", "arrivals", "agent_hours", "peak_agents", "people", "guidance", "guidance_text", "assumptions", "handling_ms", "patience_ms", "as_of_ms")
     HOURS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ARRIVALS_FIELD_NUMBER: _ClassVar[int]
+    AGENT_HOURS_FIELD_NUMBER: _ClassVar[int]
+    PEAK_AGENTS_FIELD_NUMBER: _ClassVar[int]
+    PEOPLE_FIELD_NUMBER: _ClassVar[int]
+    GUIDANCE_FIELD_NUMBER: _ClassVar[int]
+    GUIDANCE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    ASSUMPTIONS_FIELD_NUMBER: _ClassVar[int]
+    HANDLING_MS_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
     hours: _containers.RepeatedCompositeFieldContainer[StaffingHour]
-    def __init__(self, hours: _Optional[_Iterable[_Union[StaffingHour, _Mapping]]] = ...) -> None: ...
+    model: StaffingModel
+    arrivals: float
+    agent_hours: float
+    peak_agents: int
+    people: int
+    guidance: Guidance
+    guidance_text: str
+    assumptions: _containers.RepeatedScalarFieldContainer[str]
+    handling_ms: float
+    patience_ms: float
+    as_of_ms: int
+    def __init__(self, hours: _Optional[_Iterable[_Union[StaffingHour, _Mapping]]] = ..., model: _Optional[_Union[StaffingModel, str]] = ..., arrivals: _Optional[float] = ..., agent_hours: _Optional[float] = ..., peak_agents: _Optional[int] = ..., people: _Optional[int] = ..., guidance: _Optional[_Union[Guidance, str]] = ..., guidance_text: _Optional[str] = ..., assumptions: _Optional[_Iterable[str]] = ..., handling_ms: _Optional[float] = ..., patience_ms: _Optional[float] = ..., as_of_ms: _Optional[int] = ...) -> None: ...
 
 class WatchLoadRequest(_message.Message):
     __slots__ = ("shop_id", "interval_ms")

@@ -23,6 +23,7 @@ from fenliu.insight.errors import InsightError, LogUnreadable
 from fenliu.insight.jobs.frames import HEAD, Kind, frame, refusal
 from fenliu.insight.shadow import task as shadow
 from fenliu.insight.simulation import simulation
+from fenliu.insight.staffing import task as staffing
 from fenliu.journal import SqliteReader, StorageError
 
 MEMORY_BYTES = 3 * 2**30
@@ -49,6 +50,7 @@ TASKS: Mapping[str, Callable[[Job], None]] = {
         job.reader, job.core, job.request, job.scratch, job.emit
     ),
     "shadow": lambda job: shadow.run(job.reader, job.core, job.request, job.emit),
+    "plan": lambda job: staffing.run(job.reader, job.request, job.emit),
 }
 
 

@@ -146,7 +146,7 @@ def figures(connections: Sequence[sqlite3.Connection], scope: Scope) -> Figures:
         ):
             for key, figures_of in rows:
                 found[key].update(figures_of)
-    for subject, status, from_ms, until_ms in _desk(connection, scope):
+    for subject, status, from_ms, until_ms in desk(connection, scope):
         for part, start_ms, end_ms in _overlaps(scope, from_ms, until_ms):
             name = "online_ms" if status == "ONLINE" else "suspended_ms"
             found[subject, part][name] += end_ms - start_ms
@@ -214,7 +214,7 @@ def _parameters(scope: Scope) -> dict[str, str | int]:
     }
 
 
-def _desk(connection: sqlite3.Connection, scope: Scope) -> Iterator[tuple[str, str, int, int]]:
+def desk(connection: sqlite3.Connection, scope: Scope) -> Iterator[tuple[str, str, int, int]]:
     """Spans of presence by subject: a group's are those of its agents while they were in it."""
     of_group = defaultdict(list)
     if scope.subject == GROUP:
