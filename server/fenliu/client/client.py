@@ -10,7 +10,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -496,16 +496,47 @@ class FenliuClient:
 
         `on_progress` is told now and then how far it is.
         """
+        asked = insight_pb2.SimulateStreamRequest(simulate=request)
+        answer = insight_pb2.SimulateStreamResponse
+        result: insight_pb2.SimulateResponse = await self._last_step(
+            "SimulateStream", asked, answer, on_progress, now_ms
+        )
+        return result
+
+    async def diagnose_imbalance(
+        self,
+        request: insight_pb2.DiagnoseImbalanceRequest,
+        on_progress: Callable[[insight_pb2.DiagnoseImbalanceProgress], None] | None = None,
+        *,
+        now_ms: int | None = None,
+    ) -> insight_pb2.DiagnoseImbalanceResponse:
+        """Why an agent received more than another, cause by cause; takes as long as it takes.
+
+        `on_progress` is told now and then how far it is.
+        """
+        asked = insight_pb2.DiagnoseImbalanceStreamRequest(diagnose=request)
+        answer = insight_pb2.DiagnoseImbalanceStreamResponse
+        result: insight_pb2.DiagnoseImbalanceResponse = await self._last_step(
+            "DiagnoseImbalanceStream", asked, answer, on_progress, now_ms
+        )
+        return result
+
+    async def _last_step(
+        self,
+        method: str,
+        request: Message,
+        answer: Any,
+        on_progress: Callable[[Any], None] | None,
+        now_ms: int | None,
+    ) -> Any:
+        """The result that a stream of steps ends with; each before it is its progress."""
         patience = _Patience(self._patience_s)
         while True:
             call = self._connected().unary_stream(
-                _INSIGHT + "SimulateStream",
-                request_serializer=insight_pb2.SimulateStreamRequest.SerializeToString,
-                response_deserializer=insight_pb2.SimulateStreamResponse.FromString,
-            )(
-                insight_pb2.SimulateStreamRequest(simulate=request),
-                metadata=self._metadata(now_ms),
-            )
+                _INSIGHT + method,
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=answer.FromString,
+            )(request, metadata=self._metadata(now_ms))
             try:
                 async for step in call:
                     if step.HasField("result"):

@@ -69,6 +69,7 @@ class SubjectNeverThere(InsightError):
         super().__init__(f"this shop never had the {kind} {subject_id!r}")
         self.field = field
         self.kind = kind
+        self.subject_id = subject_id
 
 
 class ReportsBehind(InsightError):

@@ -19,6 +19,7 @@ from fenliu.insight.reports.reports import Reports
 from fenliu.insight.watch import AssignmentWatch
 from fenliu.rpc import operator, unary
 from fenliu.rpc.decisions import DecisionMethods
+from fenliu.rpc.diagnosis import DiagnosisMethods
 from fenliu.rpc.insight import InsightMethods
 from fenliu.rpc.load import LoadStreams
 from fenliu.rpc.methods import SERVICE_NAMES, Handlers, Methods, SanitisedServices
@@ -84,6 +85,7 @@ class RpcServer:
         self._jobs = jobs
         simulating = SimulateMethods(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
         shadows = ShadowStreams(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
+        diagnosis = DiagnosisMethods(dispatcher, reports, jobs, slow_reader_ms=slow_reader_ms)
         documents = Documents(dispatcher)
         handlers: Handlers = (
             unary.handlers(dispatcher)
@@ -99,6 +101,7 @@ class RpcServer:
             | simulating.handlers()
             | StaffingMethods(dispatcher, reports, jobs).handlers()
             | shadows.handlers()
+            | diagnosis.handlers()
             | operator.handlers(dispatcher, core=core, partitions=partitions)
         )
         if wrap is not None:

@@ -385,36 +385,98 @@ class GetReceptionReportResponse(_message.Message):
     def __init__(self, rows: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ..., columns: _Optional[_Iterable[_Union[KpiColumn, _Mapping]]] = ..., as_of_ms: _Optional[int] = ...) -> None: ...
 
 class DiagnoseImbalanceRequest(_message.Message):
-    __slots__ = ("shop_id", "window", "agent_id", "other_agent_id")
+    __slots__ = ("shop_id", "window", "agent_id", "other_agent_id", "language")
     SHOP_ID_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     OTHER_AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     shop_id: str
     window: Window
     agent_id: str
     other_agent_id: str
-    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., agent_id: _Optional[str] = ..., other_agent_id: _Optional[str] = ...) -> None: ...
+    language: _types_pb2.Language
+    def __init__(self, shop_id: _Optional[str] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., agent_id: _Optional[str] = ..., other_agent_id: _Optional[str] = ..., language: _Optional[_Union[_types_pb2.Language, str]] = ...) -> None: ...
+
+class DiagnoseImbalanceStreamRequest(_message.Message):
+    __slots__ = ("diagnose",)
+    DIAGNOSE_FIELD_NUMBER: _ClassVar[int]
+    diagnose: DiagnoseImbalanceRequest
+    def __init__(self, diagnose: _Optional[_Union[DiagnoseImbalanceRequest, _Mapping]] = ...) -> None: ...
+
+class DiagnoseImbalanceStreamResponse(_message.Message):
+    __slots__ = ("progress", "result")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    progress: DiagnoseImbalanceProgress
+    result: DiagnoseImbalanceResponse
+    def __init__(self, progress: _Optional[_Union[DiagnoseImbalanceProgress, _Mapping]] = ..., result: _Optional[_Union[DiagnoseImbalanceResponse, _Mapping]] = ...) -> None: ...
+
+class DiagnoseImbalanceProgress(_message.Message):
+    __slots__ = ("done", "total")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    done: int
+    total: int
+    def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
 
 class CauseShare(_message.Message):
-    __slots__ = ("cause", "share_numerator", "share_denominator", "advice")
+    __slots__ = ("cause", "share_numerator", "share_denominator", "advice", "title", "finding", "figures")
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     SHARE_NUMERATOR_FIELD_NUMBER: _ClassVar[int]
     SHARE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
     ADVICE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
     cause: ImbalanceCause
     share_numerator: int
     share_denominator: int
     advice: str
-    def __init__(self, cause: _Optional[_Union[ImbalanceCause, str]] = ..., share_numerator: _Optional[int] = ..., share_denominator: _Optional[int] = ..., advice: _Optional[str] = ...) -> None: ...
+    title: str
+    finding: str
+    figures: _containers.RepeatedCompositeFieldContainer[CauseFigure]
+    def __init__(self, cause: _Optional[_Union[ImbalanceCause, str]] = ..., share_numerator: _Optional[int] = ..., share_denominator: _Optional[int] = ..., advice: _Optional[str] = ..., title: _Optional[str] = ..., finding: _Optional[str] = ..., figures: _Optional[_Iterable[_Union[CauseFigure, _Mapping]]] = ...) -> None: ...
+
+class CauseFigure(_message.Message):
+    __slots__ = ("name", "title", "unit", "of_agent", "of_other", "of_other_parts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    OF_AGENT_FIELD_NUMBER: _ClassVar[int]
+    OF_OTHER_FIELD_NUMBER: _ClassVar[int]
+    OF_OTHER_PARTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    title: str
+    unit: KpiUnit
+    of_agent: int
+    of_other: int
+    of_other_parts: int
+    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., unit: _Optional[_Union[KpiUnit, str]] = ..., of_agent: _Optional[int] = ..., of_other: _Optional[int] = ..., of_other_parts: _Optional[int] = ...) -> None: ...
 
 class DiagnoseImbalanceResponse(_message.Message):
-    __slots__ = ("difference", "shares")
+    __slots__ = ("difference", "shares", "difference_denominator", "receptions", "other_receptions", "compared_agent_ids", "summary", "as_of_ms", "inquiries", "plays")
     DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     SHARES_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
+    RECEPTIONS_FIELD_NUMBER: _ClassVar[int]
+    OTHER_RECEPTIONS_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_AGENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
+    INQUIRIES_FIELD_NUMBER: _ClassVar[int]
+    PLAYS_FIELD_NUMBER: _ClassVar[int]
     difference: int
     shares: _containers.RepeatedCompositeFieldContainer[CauseShare]
-    def __init__(self, difference: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[CauseShare, _Mapping]]] = ...) -> None: ...
+    difference_denominator: int
+    receptions: int
+    other_receptions: int
+    compared_agent_ids: _containers.RepeatedScalarFieldContainer[str]
+    summary: str
+    as_of_ms: int
+    inquiries: int
+    plays: int
+    def __init__(self, difference: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[CauseShare, _Mapping]]] = ..., difference_denominator: _Optional[int] = ..., receptions: _Optional[int] = ..., other_receptions: _Optional[int] = ..., compared_agent_ids: _Optional[_Iterable[str]] = ..., summary: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., inquiries: _Optional[int] = ..., plays: _Optional[int] = ...) -> None: ...
 
 class AgentShifts(_message.Message):
     __slots__ = ("agent_id", "online", "suspended", "as_agent_id")

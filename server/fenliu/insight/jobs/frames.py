@@ -22,6 +22,7 @@ from fenliu.insight.errors import (
     LogUnreadable,
     ReportRefused,
     ReportsBehind,
+    SubjectNeverThere,
 )
 
 HEAD = struct.Struct(">BI")
@@ -49,6 +50,8 @@ def refusal(error: InsightError) -> bytes:
             told = ["report", error.field, error.rule]
         case ReportsBehind():
             told = ["behind", error.rule, error.retry_after_ms]
+        case SubjectNeverThere():
+            told = ["never", error.field, error.kind, error.subject_id]
         case EngineRefused():
             told = ["engine", error.status.hex()]
         case _:
@@ -63,6 +66,8 @@ def refused(content: bytes) -> InsightError:
             return ReportRefused(field, rule)
         case ["behind", rule, retry_after_ms]:
             return ReportsBehind(rule, retry_after_ms)
+        case ["never", field, kind, subject_id]:
+            return SubjectNeverThere(field, kind, subject_id)
         case ["engine", status]:
             return EngineRefused(bytes.fromhex(status))
         case _:

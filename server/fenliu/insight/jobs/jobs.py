@@ -34,6 +34,7 @@ LIMITS: Mapping[str, Limits] = {
     "simulate": Limits(at_once=1, waiting=8),
     "shadow": Limits(at_once=4),
     "plan": Limits(at_once=1, waiting=8),
+    "diagnose": Limits(at_once=1, waiting=8),
 }
 
 

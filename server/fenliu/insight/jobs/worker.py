@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fenliu.engine import Core, load_core
+from fenliu.insight.diagnosis import diagnose
 from fenliu.insight.errors import InsightError, LogUnreadable
 from fenliu.insight.jobs.frames import HEAD, Kind, frame, refusal
 from fenliu.insight.shadow import task as shadow
@@ -51,6 +52,7 @@ TASKS: Mapping[str, Callable[[Job], None]] = {
     ),
     "shadow": lambda job: shadow.run(job.reader, job.core, job.request, job.emit),
     "plan": lambda job: staffing.run(job.reader, job.request, job.emit),
+    "diagnose": lambda job: diagnose.run(job.reader, job.core, job.request, job.emit),
 }
 
 

@@ -34,6 +34,7 @@ _AGENT = types_pb2.OUTCOME_AGENT
 _ROBOT = types_pb2.OUTCOME_ROBOT
 _LEFT = types_pb2.OUTCOME_LEFT_MESSAGE
 _BY_AGENTS = (types_pb2.SENDER_AGENT, types_pb2.SENDER_AUTO_REPLY)
+_WITH_NOBODY_THERE = (types_pb2.REASON_OFFLINE_PROXY, types_pb2.REASON_OFFLINE_OWNER)
 _GOES_ON = (types_pb2.REASON_OPEN_CONVERSATION, types_pb2.REASON_STILL_WAITING)
 
 
@@ -100,6 +101,8 @@ class Recording:
         default_factory=lambda: defaultdict(Counter)
     )
     """Why agents received; first words are under UNSPECIFIED."""
+    left_messages: Counter[str] = field(default_factory=Counter)
+    """By agent: inquiries left as a message with the proxy or the owner."""
     returning: list[Returning] = field(default_factory=list)
     delays_ms: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """How long each agent took to end rounds."""
@@ -609,6 +612,8 @@ class _Tape:
             has = _Has(outcome, agent_id, decided.conversation)
         elif outcome == _LEFT and decided.agent_id:
             has = _Has(_LEFT, decided.agent_id)
+            if decided.reason in _WITH_NOBODY_THERE and at_ms >= self._start_ms:
+                self._made.left_messages[decided.agent_id] += 1
         self._buyer(buyer_id).has_now(has, at_ms)
         if opens and outcome == _AGENT:
             self._received(decided.agent_id, decided.reason, at_ms)
