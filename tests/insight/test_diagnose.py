@@ -246,7 +246,7 @@ def test_days_off_are_told_of_returning_buyers(core: ModuleType, tmp_path: Path)
     response = case.diagnosed()
     assert "小王（a）的回头客里 150 人是 2025-11-01 来过的，那天小李（b）不在。" in response.summary
     row = response.shares[4]
-    assert row.finding == "回头找小王（a）的有 150 次，找小李（b）的 0 次。"
+    assert row.finding == "找最近联系人的回头客：小王（a） 150 次，小李（b） 0 次。"
     assert "charge_sticky" in row.advice
     (figure,) = row.figures
     assert (figure.name, figure.of_agent, figure.of_other, figure.of_other_parts) == (

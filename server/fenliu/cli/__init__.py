@@ -19,6 +19,7 @@ from fenliu.cli.bench import bench
 from fenliu.cli.check import check
 from fenliu.cli.command import Group, Option
 from fenliu.cli.demo import demo
+from fenliu.cli.diagnose import diagnose
 from fenliu.cli.errors import one_line_errors
 from fenliu.cli.explain import explain
 from fenliu.cli.language import Words
@@ -84,6 +85,7 @@ for _command in (
     simulate,
     shadow,
     plan,
+    diagnose,
     replay,
     backup,
     restore,

@@ -50,6 +50,15 @@ def picture(path: Path, *, height: float) -> Iterator[tuple[Figure, bool]]:
         ) from None
     known = {font.name for font in font_manager.fontManager.ttflist}
     font = next((name for name in _CHINESE_FONTS if name in known), None)
+    if font is None:
+        click.echo(
+            words(
+                "没有找到中文字体，图里用英文和编号；装一个（如 Noto Sans CJK）就有中文",
+                "no Chinese font was found: the picture has English and ids; one such as Noto Sans CJK"
+                " brings Chinese",
+            ),
+            err=True,
+        )
     families = [font, "DejaVu Sans"] if font else ["DejaVu Sans"]
     with rc_context({"font.sans-serif": families, "font.family": "sans-serif"}):
         figure = Figure(figsize=(10, height), layout="constrained")

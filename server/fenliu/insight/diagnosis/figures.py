@@ -42,6 +42,8 @@ class Person:
     receptions: int
     reasons: Counter[types_pb2.Reason]
     online_ms: int
+    company_ms: int
+    """How long others not compared, who took part, were ONLINE meanwhile, all together."""
     inquiries: int
     """That came while the agent was ONLINE."""
     weight: int
@@ -104,13 +106,26 @@ FIGURES: dict[insight_pb2.ImbalanceCause, tuple[Figure, ...]] = {
 def people(recording: Recording, worlds: Worlds, agent_ids: Sequence[str]) -> dict[str, Person]:
     """These agents, by id."""
     arrivals = [event.at_ms for event in recording.events if event.begins]
+    taking_part = {
+        agent_id
+        for _, document in recording.documents
+        for group in document.groups
+        for agent_id in group.agent_ids
+    }
+    company = [worlds.online_of(one) for one in sorted(taking_part - set(agent_ids))]
     return {
-        agent_id: _person(recording, worlds.online_of(agent_id), arrivals, agent_id)
+        agent_id: _person(recording, worlds.online_of(agent_id), arrivals, company, agent_id)
         for agent_id in agent_ids
     }
 
 
-def _person(recording: Recording, online: Times, arrivals: Sequence[int], agent_id: str) -> Person:
+def _person(
+    recording: Recording,
+    online: Times,
+    arrivals: Sequence[int],
+    company: Sequence[Times],
+    agent_id: str,
+) -> Person:
     document = document_of(recording, agent_id)
     known = next(one for one in document.agents if one.agent_id == agent_id)
     reasons = recording.reasons.get(agent_id, Counter())
@@ -121,6 +136,7 @@ def _person(recording: Recording, online: Times, arrivals: Sequence[int], agent_
         receptions=recording.receptions[agent_id],
         reasons=reasons,
         online_ms=length(online),
+        company_ms=sum(overlap(online, times) for times in company),
         inquiries=sum(1 for at_ms in arrivals if within(online, at_ms)),
         weight=known.weight,
         groups=frozenset(one.group_id for one in document.groups if agent_id in one.agent_ids),
@@ -142,6 +158,13 @@ def within(times: Times, at_ms: int) -> bool:
     """Whether a moment is in one of these spans, which ascend."""
     place = bisect_right(times, (at_ms, 1 << 62)) - 1
     return place >= 0 and times[place][0] <= at_ms < times[place][1]
+
+
+def overlap(one: Times, other: Times) -> int:
+    """How long both are, ms."""
+    return sum(
+        max(0, min(end, to) - max(start, since)) for start, end in one for since, to in other
+    )
 
 
 def busiest_hour(recording: Recording, there: Times, away: Times) -> Hour | None:

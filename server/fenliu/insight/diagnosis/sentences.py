@@ -135,12 +135,7 @@ class Sentences:
         )
 
     def _slot_found(self) -> str:
-        mine = self._facts.agent.inquiries
-        theirs = self._number(self._mean(lambda one: one.inquiries))
-        return self._say(
-            f"{self._one}在线时来了 {mine} 次咨询，{self._two}在线时 {theirs} 次。",
-            f"{mine} inquiries came while {self._one} was online, {theirs} for {self._two}.",
-        )
+        return self._counted("在线时来的咨询", "Inquiries while online", lambda one: one.inquiries)
 
     def _weight_found(self) -> str:
         mine = self._facts.agent.weight
@@ -170,12 +165,10 @@ class Sentences:
         return told[0].upper() + told[1:] + self._say("。", ".")
 
     def _contacts_found(self) -> str:
-        mine = self._facts.agent.returning
-        theirs = self._number(self._mean(lambda one: one.returning))
-        return self._say(
-            f"回头找{self._one}的有 {mine} 次，找{self._two}的 {theirs} 次。",
-            f"{mine} receptions of {self._one} were buyers coming back to their recent contact,"
-            f" {theirs} of {self._two}.",
+        return self._counted(
+            "找最近联系人的回头客",
+            "Buyers coming back to their recent contact",
+            lambda one: one.returning,
         )
 
     def _proxy_found(self) -> str:
@@ -186,11 +179,10 @@ class Sentences:
                 "无人在线时没有给他们的留言。",
                 "No messages were left with them while nobody was online.",
             )
-        told = self._number(theirs)
-        return self._say(
-            f"无人在线时，留言给{self._one} {mine} 条，给{self._two} {told} 条。",
-            f"While nobody was online {mine} messages were left with {self._one},"
-            f" {told} with {self._two}.",
+        return self._counted(
+            "无人在线时收到的留言",
+            "Messages left while nobody was online",
+            lambda one: one.left_messages,
         )
 
     def _busy_found(self) -> str:
@@ -210,7 +202,36 @@ class Sentences:
             f" {threshold} awaiting is given fewer.",
         )
 
+    def _counted(self, zh: str, en: str, of: Callable[[Person], int]) -> str:
+        mine, theirs = of(self._facts.agent), self._number(self._mean(of))
+        return self._say(
+            f"{zh}：{self._one} {mine} 次，{self._two} {theirs} 次。",
+            f"{en}: {self._one} {mine}, {self._two} {theirs}.",
+        )
+
     def _rest_found(self) -> str:
+        told = self._say("去掉七个原因后剩下的差。", "What differs with all seven causes removed.")
+        return self._say("", " ").join([told, *self._company(), *self._other_ways()])
+
+    def _company(self) -> list[str]:
+        """With how many others each was there; said where that differs."""
+        agent, other = self._facts.agent, self._facts.others[0]
+        if not self._pair or not agent.online_ms or not other.online_ms:
+            return []
+        mine = Fraction(agent.company_ms, agent.online_ms)
+        theirs = Fraction(other.company_ms, other.online_ms)
+        if abs(mine - theirs) < Fraction(1, 10):
+            return []
+        return [
+            self._say(
+                f"同时在线的别的客服平均：{self._one} {self._number(mine)} 人，"
+                f"{self._two} {self._number(theirs)} 人。",
+                f"Others online at the same time, on average: {self._one} {self._number(mine)},"
+                f" {self._two} {self._number(theirs)}.",
+            )
+        ]
+
+    def _other_ways(self) -> list[str]:
         parts = []
         for reason, zh, en in _OTHER_WAYS:
             mine = self._facts.agent.reasons[reason]
@@ -218,15 +239,14 @@ class Sentences:
             if mine or theirs:
                 parts.append(f"{self._say(zh, en)} {mine} / {self._number(theirs)}")
         if not parts:
-            return self._say(
-                "去掉七个原因后剩下的差。", "What differs with all seven causes removed."
-            )
+            return []
         listed = self._say("，", ", ").join(parts)
-        return self._say(
-            f"去掉七个原因后剩下的差。别的来路（{self._one} / {self._two}）：{listed}。",
-            "What differs with all seven causes removed. Received otherwise"
-            f" ({self._one} / {self._two}): {listed}.",
-        )
+        return [
+            self._say(
+                f"别的来路（{self._one} / {self._two}）：{listed}。",
+                f"Received otherwise ({self._one} / {self._two}): {listed}.",
+            )
+        ]
 
     # --- What can be done ---
 
