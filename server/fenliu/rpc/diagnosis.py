@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from fenliu.dispatch import Dispatcher
+from fenliu.dispatch import Dispatching
 from fenliu.insight.diagnosis.diagnose import asked
 from fenliu.insight.errors import JobFailed
 from fenliu.insight.jobs.jobs import Jobs
@@ -29,7 +29,7 @@ class DiagnosisMethods:
     """The behaviours; built for one server."""
 
     def __init__(
-        self, dispatcher: Dispatcher, reports: Reports, jobs: Jobs, *, slow_reader_ms: int
+        self, dispatcher: Dispatching, reports: Reports, jobs: Jobs, *, slow_reader_ms: int
     ) -> None:
         self._dispatcher = dispatcher
         self._reports = reports
