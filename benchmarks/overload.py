@@ -50,7 +50,8 @@ LOADS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 UNDER_WAY = 256
 CALLERS = 2_048
 GROUPS = 12
-SERVERS = {"protected": "fenliu", "unprotected": "benchmarks.unprotected"}
+SERVERS = {"protected": "on", "unprotected": "off"}
+"""Values of --protection."""
 
 SHOPS = 20
 NORMAL = 0.02
@@ -315,9 +316,9 @@ def measure(scale: Scale) -> Measured:
         folder = Path(data)
         servers: dict[str, Server] = {}
         try:
-            for name, module in SERVERS.items():
+            for name, protection in SERVERS.items():
                 servers[name] = fenliu(
-                    folder / name, *LONG_LEASE, cores=SERVER_CORES, module=module
+                    folder / name, *LONG_LEASE, "--protection", protection, cores=SERVER_CORES
                 )
                 asyncio.run(open_shops(servers[name].target, AGENTS, (SHOP, *many_shops(SHOPS))))
             capacity, points, answer_s, refusal_s = _foreign(servers, scale)

@@ -87,11 +87,10 @@ def fenliu(
     core: str = "rust",
     cores: frozenset[int] = ALL_CORES,
     env: dict[str, str] | None = None,
-    module: str = "fenliu",
 ) -> Server:
-    """`fenliu serve` on a free port, its journal durable. `module`: what runs in its place."""
+    """`fenliu serve` on a free port, its journal durable."""
     return Server(
-        module, "serve", "--listen", "127.0.0.1:0", "--data", data, *options,
+        "fenliu", "serve", "--listen", "127.0.0.1:0", "--data", data, *options,
         cores=cores, env={"FENLIU_CORE": core} | (env or {}),
     )  # fmt: skip
 

@@ -89,6 +89,9 @@ class App:
                 retention_ms=config.retention_days * DAY_MS or None,
             ),
             partitions=own,
+            # With the Rust core deciding is no cost to speak of beside gRPC's, so holding calls gains nobody
+            # anything (benchmarks/README.md, "Overload").
+            fair=config.protection and self.core.name == "python",
         )
         dispatcher.on_health_change = self._health_changed
         self._watch = AssignmentWatch(
@@ -129,6 +132,7 @@ class App:
             reflection_enabled=config.reflection,
             shared_port=seat is not None,
             wrap=None if self._colleagues is None else self._colleagues.public,
+            protected=config.protection,
         )
         if self._colleagues is None:
             self._sessions.restore(dispatcher.sessions())

@@ -41,6 +41,8 @@ class ServerConfig:
     """trace takes each call's time from metadata `fenliu-now-ms`; loopback only."""
     durability: Durability = "full"
     """relaxed answers before the disk has it: a power cut may lose the last answers."""
+    protection: bool = True
+    """Sheds what is too much; False only for measuring what that is worth."""
     reflection: bool = False
     """Offers gRPC server reflection, so that grpcurl needs no proto files."""
     lease_ms: int = 30_000

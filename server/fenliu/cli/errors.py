@@ -40,6 +40,7 @@ REASONS = {
     "REPORTS_BEHIND": "报表还在读取日志，请稍后再试",
     "TOOK_TOO_LONG": "用时太长，请缩小范围",
     "OVERLOADED": "服务器过载，请稍后再试",
+    "DEADLINE_GONE": "轮到这次调用之前已经超时",
     "JOURNAL_UNAVAILABLE": "存储暂时不可用，请稍后再试",
     "OWNER_UNREACHABLE": "负责这家店铺的进程正在重启，请稍后再试",
     "DRAINING": "服务器正在停止",

@@ -66,6 +66,13 @@ core_option = option(
     en="relaxed: a power cut may lose the last answers.",
 )
 @option(
+    "--protection",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    zh="过载保护；off 只用于测量它的作用。",
+    en="What sheds too much load; off only for measuring what it is worth.",
+)
+@option(
     "--reflection",
     is_flag=True,
     zh="提供 gRPC 反射，供 grpcurl 等使用。",
@@ -133,6 +140,7 @@ def serve(
     core: CoreChoice,
     clock: ClockChoice,
     durability: Durability,
+    protection: str,
     reflection: bool,
     workers: int,
     partitions: int,
@@ -151,6 +159,7 @@ def serve(
         core=core,
         clock=clock,
         durability=durability,
+        protection=protection == "on",
         reflection=reflection,
         workers=workers,
         partitions=partitions,

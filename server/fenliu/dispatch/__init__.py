@@ -9,6 +9,7 @@ from fenliu.dispatch.dispatcher import Dispatcher, PendingBatch
 from fenliu.dispatch.dispatching import Answer, BatchAnswer, BatchToCome, Dispatching
 from fenliu.dispatch.errors import (
     ClockRefused,
+    DeadlineGone,
     DispatchError,
     EngineFailure,
     JournalUnavailable,
@@ -24,6 +25,7 @@ __all__ = [
     "Checked",
     "Clock",
     "ClockRefused",
+    "DeadlineGone",
     "DispatchError",
     "Dispatcher",
     "Dispatching",

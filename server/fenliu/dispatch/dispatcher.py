@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any
@@ -18,7 +19,10 @@ from typing import Any
 from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.commits import NO_RECORD, Commits
 from fenliu.dispatch.dispatching import Answer, BatchAnswer
-from fenliu.dispatch.errors import EngineFailure, JournalUnavailable, Overloaded
+from fenliu.dispatch.errors import DeadlineGone, EngineFailure, JournalUnavailable, Overloaded
+from fenliu.dispatch.fairness import FairLine
+from fenliu.dispatch.load import LoopLoad
+from fenliu.dispatch.pace import BUDGET_S, Pace
 from fenliu.dispatch.stored import Keeping, StoredState
 from fenliu.engine import CommandKind, Core, Engine, QueryKind
 from fenliu.journal import Journal, JournalError
@@ -29,10 +33,15 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 65_536
 """Answers waiting to become durable; while there are so many, nothing more is taken."""
 OVERLOAD_RETRY_MS = 100
-SLICES = {"rust": 4096, "python": 64}
-"""How many elements of a batch are decided before the loop gets its turn, by core."""
-COMMANDS_AT_ONCE = 64
-"""And how many single commands."""
+SHARED = frozenset(
+    (
+        CommandKind.ROUTE,
+        CommandKind.TRANSFER,
+        CommandKind.CLOSE_CONVERSATION,
+        CommandKind.CANCEL_INQUIRY,
+    )
+)
+"""Single commands that no shop may crowd out others with. Each names its shop in field 1."""
 TICK_S = 1.0
 """Between looks at what has fallen due. Results never depend on when that is."""
 TICK_SPAN_MS = 1_000
@@ -44,6 +53,9 @@ MALFORMED = -1  # the partition of what names no shop
 MISSING = -1  # the code with which the engine names chunks it needs
 
 FOR_EVER = Keeping()
+
+SHOP_ID = 0x0A  # how field 1 begins where it is a string, before its length
+LONG = 0x80  # lengths below it take one byte
 
 TICKED_FIRST = frozenset((QueryKind.LIST_PRESENCE,))
 """Queries whose answer hangs on what is due. Like a tick they name the shop in field 1."""
@@ -76,8 +88,13 @@ class Dispatcher:
         slice_size: int | None = None,
         keeping: Keeping = FOR_EVER,
         partitions: Collection[int] | None = None,
+        fair: bool = False,
     ) -> None:
-        """`partitions`: those served here (default: all); it is not asked about others' shops."""
+        """`slice_size`: elements of a batch to decide at a time; None: by how long they take.
+
+        `partitions`: those served here (default: all); it is not asked about others' shops. `fair`: a
+        shop's flood of single calls waits, so that other shops' calls need not.
+        """
         self.on_health_change: Callable[[bool], None] | None = None
         """Called with `healthy` whenever it changes."""
         self.on_durable: Callable[[Mapping[int, int]], None] | None = None
@@ -90,7 +107,10 @@ class Dispatcher:
         )
         self._clock = clock
         self._max_waiting = max_waiting
-        self._slice = slice_size or SLICES[core.name]
+        self._pace = Pace(slice_size)
+        self._fair = fair
+        self._line: FairLine | None = None
+        self._load: LoopLoad | None = None
         self._engine: Engine = core.engine(journal.partitions)
         self._commits = Commits(journal, core.rules_version, self)
         self._healthy = False
@@ -125,17 +145,33 @@ class Dispatcher:
         self.run(self._apply_what_falls_due())
         for work in self._state.housekeeping():
             self.run(work)
+        if self._fair:
+            self._load = LoopLoad()
+            self._line = FairLine(self._load.busy)
+            self.run(self._line.run())
         return recovered
 
     async def command(
-        self, kind: CommandKind, request: bytes, *, actor: str = "", now_ms: int | None = None
+        self,
+        kind: CommandKind,
+        request: bytes,
+        *,
+        actor: str = "",
+        now_ms: int | None = None,
+        deadline: float | None = None,
     ) -> Answer:
         """Decides one command; answers when that is durable.
 
-        `now_ms`: the caller's time, for clocks that take one. Raises Overloaded, JournalUnavailable,
-        EngineFailure, ClockRefused.
+        `now_ms`: the caller's time, for clocks that take one. `deadline`: on the loop's clock; when it has
+        passed before the command's turn comes nothing is done. Raises Overloaded, DeadlineGone,
+        JournalUnavailable, EngineFailure, ClockRefused.
         """
-        self._admit()
+        self._admit(deadline)
+        if self._line is not None and kind in SHARED:
+            turn = self._line.enter(_shop_of(request))
+            if turn is not None:
+                await turn
+                self._admit(deadline)
         code, body, partition = await self._decided(
             kind, request, self._clock.now_ms(now_ms), actor
         )
@@ -150,19 +186,26 @@ class Dispatcher:
         now = self._clock.now_ms(now_ms)
         losses = self._losses
         answers = []
-        for start in range(0, len(requests), COMMANDS_AT_ONCE):
-            if start:
+        until = time.thread_time() + BUDGET_S
+        for request in requests:
+            if time.thread_time() >= until:
                 await self._yield(losses)
-            for request in requests[start : start + COMMANDS_AT_ONCE]:
-                code, body, _ = await self._decided(kind, request, now, "")
-                answers.append(Answer(code, body))
+                until = time.thread_time() + BUDGET_S
+            code, body, _ = await self._decided(kind, request, now, "")
+            answers.append(Answer(code, body))
         await self._durable(None, len(requests))
         return answers
 
     async def batch(
-        self, kind: CommandKind, batch: bytes, *, now_ms: int | None = None
+        self,
+        kind: CommandKind,
+        batch: bytes,
+        *,
+        now_ms: int | None = None,
+        deadline: float | None = None,
     ) -> BatchAnswer:
         """Decides a batch (ROUTE or MESSAGE); answers when it is durable. Raises as `command`."""
+        self._admit(deadline)
         return await (await self.begin_batch(kind, batch, now_ms=now_ms)).answer()
 
     async def begin_batch(
@@ -181,11 +224,13 @@ class Dispatcher:
             if first:
                 await self._yield(losses)
             try:
-                code, result, total, batch_id, entries, decided = self._engine.decide_batch(
-                    kind, batch, now, first, self._slice
-                )
+                with self._pace:
+                    code, result, total, batch_id, entries, decided = self._engine.decide_batch(
+                        kind, batch, now, first, self._pace.count
+                    )
             except BaseException as error:
                 raise self.engine_failed(error) from error
+            self._pace.did(decided)
             if code == MISSING:
                 await self._fetch(result, losses)
                 total = first + 1  # not known yet; there is at least the one that needs something
@@ -195,7 +240,8 @@ class Dispatcher:
             self._commits.gather_all(entries)
             results.append(result)
             first += decided
-        answer = BatchAnswer(0, b"".join(results), total, batch_id)
+        whole = results[0] if len(results) == 1 else b"".join(results)
+        answer = BatchAnswer(0, whole, total, batch_id)
         return PendingBatch(answer, self._commits.wait_for(None, total))
 
     async def query(self, kind: QueryKind, request: bytes, *, now_ms: int | None = None) -> Answer:
@@ -277,11 +323,15 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._load is not None:
+            self._load.close()
         await self._state.close({} if self._broken else self._commits.ends)
 
     # Deciding
 
-    def _admit(self) -> None:
+    def _admit(self, deadline: float | None = None) -> None:
+        if deadline is not None and self._loop.time() >= deadline:
+            raise DeadlineGone
         if not self._healthy:
             raise JournalUnavailable
         self._limit()
@@ -511,3 +561,10 @@ class Dispatcher:
             self._healthy = healthy
             if self.on_health_change is not None:
                 self.on_health_change(healthy)
+
+
+def _shop_of(request: bytes) -> bytes:
+    """The shop's id in an encoded command, as far as it is plain to see; b"" else. For counting only."""
+    if len(request) > 2 and request[0] == SHOP_ID and request[1] < LONG:
+        return request[2 : 2 + request[1]]
+    return b""

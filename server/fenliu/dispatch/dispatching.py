@@ -45,11 +45,18 @@ class Dispatching(Protocol):
         ...
 
     async def command(
-        self, kind: CommandKind, request: bytes, *, actor: str = "", now_ms: int | None = None
+        self,
+        kind: CommandKind,
+        request: bytes,
+        *,
+        actor: str = "",
+        now_ms: int | None = None,
+        deadline: float | None = None,
     ) -> Answer:
         """Decides one command; answers when that is durable. `now_ms`: the caller's time.
 
-        Raises Overloaded, JournalUnavailable, OwnerUnreachable, EngineFailure, ClockRefused.
+        `deadline`: on the loop's clock; when it has passed before the command's turn comes nothing is done.
+        Raises Overloaded, DeadlineGone, JournalUnavailable, OwnerUnreachable, EngineFailure, ClockRefused.
         """
         ...
 
@@ -60,7 +67,12 @@ class Dispatching(Protocol):
         ...
 
     async def batch(
-        self, kind: CommandKind, batch: bytes, *, now_ms: int | None = None
+        self,
+        kind: CommandKind,
+        batch: bytes,
+        *,
+        now_ms: int | None = None,
+        deadline: float | None = None,
     ) -> BatchAnswer:
         """Decides a batch; answers when it is durable. Raises as `command`."""
         ...

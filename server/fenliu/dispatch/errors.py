@@ -6,11 +6,18 @@ class DispatchError(Exception):
 
 
 class Overloaded(DispatchError):
-    """Too many answers wait for the disk; nothing was decided. Worth retrying after a while."""
+    """Too much waits already; nothing was decided. Worth retrying after a while."""
 
     def __init__(self, retry_after_ms: int) -> None:
-        super().__init__("too many answers wait to become durable")
+        super().__init__("too much waits already")
         self.retry_after_ms = retry_after_ms
+
+
+class DeadlineGone(DispatchError):
+    """The caller's deadline passed before its call's turn came; nothing was decided."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline has passed")
 
 
 class JournalUnavailable(DispatchError):

@@ -5,6 +5,7 @@ May not judge what the actor is allowed to do, nor whether the server takes a gi
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -28,6 +29,12 @@ def now_ms(context: Context) -> int | None:
                 raise invalid(NOW, "must be Unix milliseconds")
             return int(text)
     return None
+
+
+def deadline(context: Context) -> float | None:
+    """When the caller stops waiting, on the loop's clock; None: never."""
+    left: float | None = context.time_remaining()
+    return None if left is None else asyncio.get_running_loop().time() + left
 
 
 def actor(context: Context) -> str:

@@ -19,6 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from fenliu.dispatch.errors import (
     ClockRefused,
+    DeadlineGone,
     DispatchError,
     EngineFailure,
     JournalUnavailable,
@@ -149,8 +150,14 @@ def of_exception(error: BaseException) -> Refusal:
             return refusal(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "OVERLOADED",
-                "too many inquiries are waiting for the disk",
+                "too many calls are waiting",
                 retry_after_ms=error.retry_after_ms,
+            )
+        case DeadlineGone():
+            return refusal(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "DEADLINE_GONE",
+                "the deadline passed before the call's turn came",
             )
         case TooBusy():
             return refusal(

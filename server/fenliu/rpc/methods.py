@@ -6,7 +6,7 @@ that the contract and the server cannot drift apart unseen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import not_built, sanitised
+from fenliu.rpc.limits import Limit
 from fenliu.v1 import dispatch_pb2, insight_pb2, operator_pb2, presence_pb2, shop_pb2
 
 if TYPE_CHECKING:  # Only the stubs have it generic.
@@ -36,14 +37,22 @@ Handlers = Mapping[str, Any]
 class Methods(grpc.GenericRpcHandler):
     """Every method of the contract in one table, each sanitised; raises ValueError for a path not in it."""
 
-    def __init__(self, handlers: Handlers) -> None:
+    def __init__(
+        self, handlers: Handlers, limit: Callable[[str], Limit | None] | None = None
+    ) -> None:
+        """`limit`: of a method's path; for unary methods only, a stream may stay open for ever."""
         unknown = set(handlers)
         self._table: dict[str, Handler] = {}
         for service in SERVICES:
             for method in service.methods:
                 path = f"/{service.full_name}/{method.name}"
                 unknown.discard(path)
-                self._table[path] = sanitised(_handler(method, handlers.get(path)))
+                behaviour = handlers.get(path)
+                streams = method.client_streaming or method.server_streaming
+                held = limit(path) if limit is not None and not streams else None
+                if held is not None and behaviour is not None:
+                    behaviour = held.of(behaviour)
+                self._table[path] = sanitised(_handler(method, behaviour))
         if unknown:
             raise ValueError(f"no such methods: {', '.join(sorted(unknown))}")
 

@@ -21,6 +21,7 @@ from fenliu.rpc import operator, unary
 from fenliu.rpc.decisions import DecisionMethods
 from fenliu.rpc.diagnosis import DiagnosisMethods
 from fenliu.rpc.insight import InsightMethods
+from fenliu.rpc.limits import limits
 from fenliu.rpc.load import LoadStreams
 from fenliu.rpc.methods import SERVICE_NAMES, Handlers, Methods, SanitisedServices
 from fenliu.rpc.presence import PresenceStreams
@@ -44,6 +45,13 @@ OPTIONS = (
     # grpc's own clients do not wait but see their calls refused (UNAVAILABLE). Load is limited in dispatch.
     ("grpc.max_concurrent_streams", 4_096),
 )
+# Calls that gRPC has read and the loop has not come to: from the first number on some, from the second on all
+# others are ended by gRPC itself (CANCELLED), which costs a tenth of what a refusal costs here.
+PROTECTED = (
+    ("grpc.server.max_pending_requests", 640),
+    ("grpc.server.max_pending_requests_hard_limit", 1_280),
+)
+UNPROTECTED = tuple((name, 2**30) for name, _ in PROTECTED)
 
 
 Wrap = Callable[[Handlers], Handlers]
@@ -69,6 +77,7 @@ class RpcServer:
         core: str,
         partitions: int,
         reflection_enabled: bool,
+        protected: bool = True,
         shared_port: bool = False,
         wrap: Wrap | None = None,
     ) -> None:
@@ -79,7 +88,8 @@ class RpcServer:
         self._watches = WatchStreams(dispatcher, watch, slow_reader_ms=slow_reader_ms)
         # Two servers on one port see a part of the traffic each: for workers of one server only.
         reuse = ("grpc.so_reuseport", int(shared_port))
-        self._server = grpc.aio.server(options=(*OPTIONS, reuse))
+        limited = PROTECTED if protected else UNPROTECTED
+        self._server = grpc.aio.server(options=(*OPTIONS, *limited, reuse))
         self._screens = LoadStreams(dispatcher, load, slow_reader_ms=slow_reader_ms)
         self._health = health.aio.HealthServicer()
         self._jobs = jobs
@@ -106,7 +116,8 @@ class RpcServer:
         )
         if wrap is not None:
             handlers = wrap(handlers)
-        self._server.add_generic_rpc_handlers((Methods(handlers),))
+        methods = Methods(handlers, limits() if protected else None)
+        self._server.add_generic_rpc_handlers((methods,))
         others: Any = SanitisedServices(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, others)
         if reflection_enabled:

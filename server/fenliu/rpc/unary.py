@@ -6,7 +6,7 @@ from typing import Any
 
 from fenliu.dispatch import Dispatching
 from fenliu.engine import CommandKind, QueryKind
-from fenliu.rpc.context import Context, actor, now_ms
+from fenliu.rpc.context import Context, actor, deadline, now_ms
 from fenliu.rpc.errors import engine_refusal
 
 COMMANDS = {
@@ -54,7 +54,9 @@ def _command(dispatcher: Dispatching, kind: CommandKind) -> Any:
 
     async def command(request: bytes, context: Context) -> bytes:
         who = actor(context) if acted else ""
-        answer = await dispatcher.command(kind, request, actor=who, now_ms=now_ms(context))
+        answer = await dispatcher.command(
+            kind, request, actor=who, now_ms=now_ms(context), deadline=deadline(context)
+        )
         if answer.code:
             raise engine_refusal(answer.body)
         return answer.body
@@ -64,7 +66,9 @@ def _command(dispatcher: Dispatching, kind: CommandKind) -> Any:
 
 def _batch(dispatcher: Dispatching, kind: CommandKind) -> Any:
     async def batch(request: bytes, context: Context) -> bytes:
-        answer = await dispatcher.batch(kind, request, now_ms=now_ms(context))
+        answer = await dispatcher.batch(
+            kind, request, now_ms=now_ms(context), deadline=deadline(context)
+        )
         if answer.code:
             raise engine_refusal(answer.results)
         return answer.results

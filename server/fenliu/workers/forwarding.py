@@ -16,6 +16,7 @@ from fenliu.dispatch import (
     BatchAnswer,
     BatchToCome,
     Clock,
+    DeadlineGone,
     Dispatcher,
     DispatchError,
 )
@@ -58,12 +59,21 @@ class Forwarding:
         return self._local.clock
 
     async def command(
-        self, kind: CommandKind, request: bytes, *, actor: str = "", now_ms: int | None = None
+        self,
+        kind: CommandKind,
+        request: bytes,
+        *,
+        actor: str = "",
+        now_ms: int | None = None,
+        deadline: float | None = None,
     ) -> Answer:
         """As `Dispatching.command`."""
+        _check(deadline)
         peer = self._peer(shop_of(request, kind))
         if peer is None:
-            return await self._local.command(kind, request, actor=actor, now_ms=now_ms)
+            return await self._local.command(
+                kind, request, actor=actor, now_ms=now_ms, deadline=deadline
+            )
         (answer,) = await peer.ask(
             forwarding_pb2.SHAPE_COMMAND, kind, [request], actor=actor, now_ms=now_ms
         )
@@ -87,9 +97,15 @@ class Forwarding:
         return _in_order(shares.values(), parts)
 
     async def batch(
-        self, kind: CommandKind, batch: bytes, *, now_ms: int | None = None
+        self,
+        kind: CommandKind,
+        batch: bytes,
+        *,
+        now_ms: int | None = None,
+        deadline: float | None = None,
     ) -> BatchAnswer:
         """As `Dispatching.batch`."""
+        _check(deadline)
         return await (await self._begin(kind, batch, now_ms, decided=False)).answer()
 
     async def begin_batch(
@@ -187,6 +203,11 @@ class Forwarding:
             shops=shops, next_page_token=shops[-1].shop_id if more else ""
         )
         return Answer(0, response.SerializeToString())
+
+
+def _check(deadline: float | None) -> None:
+    if deadline is not None and asyncio.get_running_loop().time() >= deadline:
+        raise DeadlineGone
 
 
 class _Elsewhere:
