@@ -52,13 +52,8 @@ def draw(
         bars.append((Fraction(0), mine, _WHOLE, _shown(mine)))
         for place, (bottom, height, color, told) in enumerate(bars):
             axes.bar(place, float(height), bottom=float(bottom), color=color, width=0.6)
-            axes.annotate(
-                told.replace("−", "-"),
-                (place, float(max(bottom, bottom + height))),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="center",
-            )
+            top = float(max(bottom, bottom + height))
+            axes.text(place, top, told.replace("−", "-"), ha="center", va="bottom")
         for place, reached in enumerate(levels):
             axes.plot([place + 0.3, place + 1.3], [reached] * 2, color="gray", linewidth=0.8)
         ends = [float(end) for bottom, height, *_ in bars for end in (bottom, bottom + height)]
