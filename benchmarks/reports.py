@@ -20,6 +20,7 @@ from google.protobuf import proto
 
 from fenliu.engine import CommandKind, load_core
 from fenliu.engine.v1 import engine_pb2
+from fenliu.insight.reports import decisions as listing
 from fenliu.insight.reports import schema
 from fenliu.insight.reports.figures import READERS
 from fenliu.insight.reports.follow import BATCH_ENTRIES
@@ -52,6 +53,18 @@ def conversations(count: int, days: int, rng: random.Random) -> Iterator[tuple[o
         )  # fmt: skip
 
 
+def decisions(count: int, days: int, rng: random.Random) -> Iterator[tuple[object, ...]]:
+    """Rows of `decisions`, one for each conversation; one in ten for one who came back."""
+    step = days * DAY_MS / count
+    for number in range(count):
+        agent = rng.randrange(len(AGENTS))
+        yield (
+            SHOP, number + 1, START_MS + int(number * step), f"buyer-{rng.randrange(count // 2):08}", 1,
+            "AGENT", "RECENT_CONTACT" if rng.random() < 0.1 else "WEIGHTED", AGENTS[agent],
+            GROUPS[agent % len(GROUPS)], number + 1,
+        )  # fmt: skip
+
+
 def orders(count: int, days: int, rng: random.Random) -> Iterator[tuple[object, ...]]:
     """Rows of `orders`."""
     for number in range(count // 5):
@@ -73,6 +86,9 @@ def fill(path: Path, count: int, days: int) -> None:
     marks = ", ".join("?" * len(Conversation.__slots__))
     connection.executemany(
         f"INSERT INTO conversations VALUES ({marks})", conversations(count, days, rng)
+    )
+    connection.executemany(
+        "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", decisions(count, days, rng)
     )
     connection.executemany(
         "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", orders(count, days, rng)
@@ -131,6 +147,31 @@ def measure_reports(path: Path, days: int) -> None:
                 f" {1000 * statistics.median(cpu):5.0f} ms"
             )
     schema.close_all(connections)
+
+
+def measure_decisions(path: Path, days: int) -> None:
+    """How long a page and a summary of a day's decisions take, and what a live screen asks for."""
+    connection = schema.open_for_reading(path, b"benchmark")
+    assert connection is not None
+    now_ms = START_MS + (days + 10) * DAY_MS
+    start_ms = START_MS + days // 2 * DAY_MS
+    window = insight_pb2.Window(start_ms=start_ms, end_ms=start_ms + DAY_MS)
+    rare = insight_pb2.DecisionFilter(agent_ids=[AGENTS[0]], reasons=["REASON_RECENT_CONTACT"])
+    page = insight_pb2.ListDecisionsRequest(
+        shop_id=SHOP, window=window, filter=rare, page_size=1000
+    )
+    summed = insight_pb2.SummarizeDecisionsRequest(shop_id=SHOP, window=window, sample_size=20)
+    for name, work in (
+        ("a page of a day", lambda: listing.page(connection, page, now_ms)),
+        ("a day counted, 20 drawn", lambda: listing.summary(connection, summed, now_ms)),
+    ):
+        took: list[float] = []
+        for _ in range(RUNS):
+            began = time.perf_counter()
+            work()
+            took.append(time.perf_counter() - began)
+        print(f"decisions, {name}: median {1000 * statistics.median(took):5.0f} ms")
+    connection.close()
 
 
 def log(count: int) -> list[bytes]:
@@ -201,6 +242,7 @@ def main() -> None:
                 f"filled in {time.perf_counter() - began:.0f} s, {path.stat().st_size / 1e9:.1f} GB"
             )
         measure_reports(path, given.days)
+        measure_decisions(path, given.days)
 
 
 if __name__ == "__main__":

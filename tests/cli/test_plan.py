@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from fenliu.cli import pictures
 from fenliu.engine import load_core
 from fenliu.v1 import types_pb2
 from support.commands import run, said
@@ -162,3 +163,18 @@ def test_the_page_shows_what_is_printed(shop: Scene):
         words = shlex.split(command)[1:]
         printed = said(run(*words, "--target", shop.server.address, COLUMNS="80"))
         assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
+
+
+def test_without_a_chinese_font_the_picture_is_in_english_and_says_how_to_get_one(
+    shop: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pictures, "_CHINESE_FONTS", ("No Such Font",))
+    said_of: dict[str, str] = {}
+    for lang in ("zh", "en"):
+        result = run(
+            *("plan", "--shop", shop.shop_id, "--target", shop.server.address, "--lang", lang),
+            *("--day", DAY_OF_SCENE, "--plot", str(tmp_path / f"{lang}.png")),
+        )
+        said(result)
+        said_of[lang] = result.stderr
+    assert all("Noto Sans CJK" in text for text in said_of.values())

@@ -16,6 +16,9 @@ from fenliu.cli.language import Words, words
 from fenliu.v1 import shop_pb2
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.container import Container
     from matplotlib.figure import Figure
 
 _CHINESE_FONTS = (
@@ -69,6 +72,17 @@ def picture(path: Path, *, height: float) -> Iterator[tuple[Figure, bool]]:
 def drawn(text: Words, *, chinese: bool) -> str:
     """In the language of now, if it can be drawn."""
     return str(text) if chinese else text.en
+
+
+def legend_above(axes: Axes, handles: Sequence[Artist | Container] | None = None) -> None:
+    """What the colours mean, above the drawing at the right, where it covers nothing.
+
+    `handles`: of these; else of all that has a label.
+    """
+    labelled = axes.get_legend_handles_labels()[0] if handles is None else list(handles)
+    axes.legend(
+        handles=labelled, loc=4, bbox_to_anchor=(1.0, 1.0), ncols=len(labelled), frameon=False
+    )
 
 
 def agent_names(agents: Sequence[str], shop: shop_pb2.Shop, *, chinese: bool) -> list[str]:

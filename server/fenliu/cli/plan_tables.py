@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fenliu.cli.language import Words, words
-from fenliu.cli.pictures import drawn, picture
+from fenliu.cli.pictures import drawn, legend_above, picture
 from fenliu.cli.tables import print_prose, slim_table
 from fenliu.cli.windows import heading
 from fenliu.cli.wrapping import wrap
@@ -151,13 +151,14 @@ def draw(path: Path, response: insight_pb2.PlanStaffingResponse) -> None:
             drawn(
                 Words("各小时的来客和所需客服", "Buyers and the agents they need, by hour"),
                 chinese=chinese,
-            )
+            ),
+            loc="left",
         )
         arrivals.set_xticks(places, [f"{place:02}" for place in places])
         for axes in (arrivals, agents):
             axes.set_ylim(bottom=0)
         agents.locator_params(axis="y", integer=True)
-        arrivals.legend(handles=[bars, *steps], loc=2)
+        legend_above(arrivals, [bars, *steps])
 
 
 def _hour(hour: int) -> str:

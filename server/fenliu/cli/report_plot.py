@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fenliu.cli.language import Words
-from fenliu.cli.pictures import agent_names, drawn, picture
+from fenliu.cli.pictures import agent_names, drawn, legend_above, picture
 from fenliu.traffic.shares import DEFAULT_WEIGHT
 from fenliu.v1 import insight_pb2, shop_pb2
 
@@ -47,27 +47,32 @@ def _over_time(arrivals: Axes, load: Axes, day: Day, *, chinese: bool) -> None:
     ]
     places = range(len(rows))
     arrivals.bar(places, [_value(day.over_time, row, "consulted") for row in rows])
-    arrivals.set_title(drawn(Words("咨询人数", "Buyers who asked"), chinese=chinese))
+    arrivals.set_title(drawn(Words("咨询人数", "Buyers who asked"), chinese=chinese), loc="left")
     load.plot(
         places,
         [
             _value(day.over_time, row, "online_time") / (row.window.end_ms - row.window.start_ms)
             for row in rows
         ],
+        drawstyle="steps-mid",
+        marker=".",
         label=drawn(Words("在线客服数", "agents online"), chinese=chinese),
     )
     load.plot(
         places,
         [_per_hour(day.over_time, row) for row in rows],
+        drawstyle="steps-mid",
+        marker=".",
         label=drawn(
             Words("每位在线客服每小时接待", "received per agent and hour online"), chinese=chinese
         ),
     )
-    load.set_title(drawn(Words("负荷", "Load"), chinese=chinese))
-    load.legend()
+    load.set_title(drawn(Words("负荷", "Load"), chinese=chinese), loc="left")
+    legend_above(load)
     step = max(1, len(rows) // 24)
     for axes in (arrivals, load):
         axes.set_xticks(list(places)[::step], labels[::step])
+        axes.set_xlim(-0.6, len(rows) - 0.4)
         axes.set_ylim(bottom=0)
 
 
@@ -89,8 +94,10 @@ def _shares(axes: Axes, day: Day, shop: shop_pb2.Shop, *, chinese: bool) -> None
         axes.bar([place + offset for place in places], heights, width=0.4, label=label)
     names = agent_names(agents, shop, chinese=chinese)
     axes.set_xticks(list(places), names, rotation=45 if len(agents) > 8 else 0)
-    axes.set_title(drawn(Words("份额与权重（%）", "Shares and weights (%)"), chinese=chinese))
-    axes.legend()
+    axes.set_title(
+        drawn(Words("份额与权重（%）", "Shares and weights (%)"), chinese=chinese), loc="left"
+    )
+    legend_above(axes)
 
 
 def _value(
