@@ -23,6 +23,7 @@ from fenliu.journal import (
     SqliteReader,
     StorageError,
     pack,
+    sqlite,
 )
 
 
@@ -294,6 +295,35 @@ def test_a_full_disk_is_an_error_with_its_cause_and_leaves_nothing(tmp_path):
     assert journal.heads().keys() == {0}
     Small.pages = 1_000_000
     assert journal.append(group).result() == [1, 2]
+    journal.close()
+
+
+def test_the_write_ahead_log_stays_small_and_a_reader_that_lets_it_grow_is_told(
+    tmp_path, monkeypatch, caplog
+):
+    mebibyte = 2**20
+    monkeypatch.setattr(sqlite, "_KEPT_LOG_BYTES", 6 * mebibyte)
+    journal, writer = SqliteJournal.open(tmp_path), Writer()
+    wal = tmp_path / "fenliu.db-wal"
+
+    def write(first: int, count: int) -> None:
+        for seq in range(first, first + count):
+            journal.append([writer.next(0, seq, os.urandom(mebibyte))]).result()
+
+    write(1, 20)
+    assert wal.stat().st_size < 6 * mebibyte
+    assert not caplog.records
+    with closing(sqlite3.connect(tmp_path / "fenliu.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM records").fetchall()
+        write(21, 30)
+        assert wal.stat().st_size > 24 * mebibyte
+        told = [record.getMessage() for record in caplog.records]
+        assert len(told) == 2  # at more than 12 and at more than 24
+        assert all("fenliu.db-wal has grown to" in text for text in told)
+    write(51, 10)
+    assert wal.stat().st_size < 12 * mebibyte
+    assert len(caplog.records) == 2
     journal.close()
 
 

@@ -4,6 +4,7 @@ One thread writes, with a connection of its own, one transaction after the other
 a directory; then they write in turns.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,6 +25,8 @@ from fenliu.journal.directory import (
 )
 from fenliu.journal.reading import SqliteReader
 from fenliu.journal.stored import pack_chunk, pack_manifest
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PARTITIONS = 64
 MAX_PARTITIONS = 65536
@@ -82,6 +85,8 @@ class SqliteJournal(SqliteReader):
         self._lock = lock
         self._connection: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-journal")
+        self._log = directory / f"{DATABASE}-wal"
+        self._told_at = 2 * _KEPT_LOG_BYTES  # bytes of it
         self._turn: Turn | None = None
         if lock is None:
             with storage_errors(directory):
@@ -167,12 +172,30 @@ class SqliteJournal(SqliteReader):
                 if self._connection is None:
                     self._connection = self._connect()
                 result = work(self._connection)
+                self._watch_log()
             except BaseException:
                 # Closing ends the transaction; a connection that failed once is not trusted again.
                 with suppress(sqlite3.Error):
                     self._disconnect()
                 raise
             return result
+
+    def _watch_log(self) -> None:
+        """Tells when the write-ahead log grows, because somebody reads for long, and at each doubling."""
+        try:
+            size = self._log.stat().st_size
+        except OSError:  # what is durable stays so, whatever this says
+            return
+        if size > self._told_at:
+            log.warning(
+                "%s has grown to %d MiB: a reader that does not end (a backup, a shell) keeps it from being "
+                "moved into the database; it shrinks when that one ends",
+                self._log,
+                size // 2**20,
+            )
+            self._told_at = 2 * size
+        elif size <= _KEPT_LOG_BYTES:
+            self._told_at = 2 * _KEPT_LOG_BYTES
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
