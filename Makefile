@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test check fast proto texts golden bench simulate clean
+.PHONY: run test check fast proto texts golden bench simulate test-faults test-long clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make fast   the quick tests only"
 	@echo "make bench  the benchmarks, figures for benchmarks/README.md"
 	@echo "make simulate SEEDS=1000  whole runs with faults, each from a seed (docs/durability.md)"
+	@echo "make test-faults  harm done to servers and disks on purpose; make test-long  for hours, resumable"
 	@echo "make proto  regenerate the code made from proto/"
 	@echo "make texts  regenerate the schema of shop files and click's Chinese"
 
@@ -33,6 +34,12 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+test-faults: setup
+	@$(BIN)/python scripts/faults.py
+
+test-long: setup
+	@$(BIN)/python scripts/faults.py --long
 
 simulate: setup
 	@cd tests && PYTHONPATH=../server:. ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),1000) \

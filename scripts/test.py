@@ -1,8 +1,8 @@
 """All tests (`make test`): the fast ones, the slow ones, and the Rust crate's own.
 
 Files of tests run side by side, one more than there are processors, since many only wait for a process, a lease
-or a disk; those marked `alone` come after them, one by one. With cargo at hand a skipped Rust core is a
-failure; without it the Python core is tested alone.
+or a disk; those marked `alone` come after them, one by one; those marked `faults` are for `make test-faults`.
+With cargo at hand a skipped Rust core is a failure; without it the Python core is tested alone.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def main() -> None:
         environment["FENLIU_REQUIRE_RUST"] = "1"
     else:
         print("cargo not found: the Python core is tested alone", flush=True)
-    pytest(environment, "not slow and not alone", *SIDE_BY_SIDE)
-    pytest(environment, "not slow and alone")
+    pytest(environment, "not slow and not alone and not faults", *SIDE_BY_SIDE)
+    pytest(environment, "not slow and alone and not faults")
     if fast_only:
         return
     if cargo:
         run(["cargo", "test", "--quiet", "-p", "fenliu-engine"], environment, PROJECT / "core_rs")
-    pytest(environment, "slow and not alone", *SIDE_BY_SIDE)
-    pytest(environment, "slow and alone")
+    pytest(environment, "slow and not alone and not faults", *SIDE_BY_SIDE)
+    pytest(environment, "slow and alone and not faults")
 
 
 def pytest(environment: dict[str, str], marked: str, *options: str) -> None:

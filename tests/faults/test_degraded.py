@@ -22,8 +22,6 @@ from faults.traffic import AGENTS, ROUTE, SHOPS, Book, Server, Traffic, audit, r
 from fenliu.engine import load_core
 from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2
 
-pytestmark = pytest.mark.slow
-
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -114,6 +112,7 @@ async def fails_and_returns(
     assert audit(data, load_core(), book)
 
 
+@pytest.mark.slow
 async def test_a_full_disk(tmp_path):
     with tmpfs(tmp_path / "disk", 32) as disk:
 
@@ -123,6 +122,7 @@ async def test_a_full_disk(tmp_path):
         await fails_and_returns(disk / "data", tmp_path / "log", stop)
 
 
+@pytest.mark.faults
 async def test_a_disk_that_takes_no_more_than_there_is(tmp_path):
     """RLIMIT_FSIZE of the running process: writes behind it fail as I/O errors do."""
 
@@ -135,6 +135,7 @@ async def test_a_disk_that_takes_no_more_than_there_is(tmp_path):
     await fails_and_returns(tmp_path / "data", tmp_path / "log", stop)
 
 
+@pytest.mark.faults
 async def test_a_directory_that_is_read_only_from_the_start_is_refused_with_its_name(tmp_path):
     with tmpfs(tmp_path / "disk", 4) as disk:
         read_only(disk)

@@ -15,9 +15,8 @@ from fenliu import failpoints
 from fenliu.engine import load_core
 from model.cores import all_cores
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 async def test_killed_at_each_failpoint_nothing_is_lost_or_doubled(tmp_path):
     """One data directory lives through all of them."""
     core = load_core()
@@ -47,6 +46,7 @@ async def test_killed_at_each_failpoint_nothing_is_lost_or_doubled(tmp_path):
         assert audit(tmp_path / "data", load_core(module.CORE), book).hex() == running
 
 
+@pytest.mark.faults
 async def test_killed_at_random_under_load_nothing_is_lost_or_doubled(tmp_path):
     done, book = await kill_again_and_again(tmp_path, 10, load_core().name, seed=7)
     assert done == 10

@@ -112,7 +112,7 @@ class Traffic:
     """Several buyers at once against one address."""
 
     def __init__(self, address: str, book: Book, rng: Random, buyers: int = 12) -> None:
-        self._address = address
+        self.address = address
         self._book = book
         self._rng = rng
         self._buyers = buyers
@@ -121,7 +121,7 @@ class Traffic:
         self.refused: Counter[str] = Counter()
 
     async def __aenter__(self) -> Traffic:
-        self.channel = grpc.aio.insecure_channel(self._address, options=OPTIONS)
+        self.channel = grpc.aio.insecure_channel(self.address, options=OPTIONS)
         return self
 
     async def __aexit__(self, *_: object) -> None:

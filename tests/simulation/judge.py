@@ -35,9 +35,9 @@ Key = tuple[str, str]
 
 def key_of(name: str, message: Any) -> Key | None:
     """By what an entry is known to be that of a call; None: by nothing."""
-    if name in REMEMBERED:
+    if name in REMEMBERED and message.request_id:
         return "request", message.request_id
-    if name in ("message", "order"):
+    if name in ("message", "order") and message.event_id:
         return name, message.event_id
     return None
 

@@ -20,7 +20,7 @@ from typing import Any
 from fenliu.dispatch import Dispatcher, EngineFailure, JournalUnavailable, Overloaded
 from fenliu.dispatch import commits as commits_module
 from fenliu.dispatch.stored import Keeping
-from fenliu.engine import CommandKind, Core, QueryKind
+from fenliu.engine import CommandKind, Core, QueryKind, partition_of
 from fenliu.journal import JournalError
 from fenliu.v1 import dispatch_pb2, presence_pb2
 from model.wire import COMMANDS, T0
@@ -29,7 +29,8 @@ from simulation.judge import Acknowledged, check_durable, judge
 from simulation.loop import PROCESS, Stuck, VirtualLoop
 from simulation.script import SHOPS, Call, Script
 
-PARTITIONS = 4
+PARTITIONS = 8
+"""In which the shops lie apart."""
 NETWORK_S = 0.004
 HOUR_MS = 3_600_000
 GIVE_UP_S = 900.0
@@ -106,6 +107,7 @@ class World:
     acknowledged: Acknowledged = field(default_factory=Acknowledged)
 
     def __post_init__(self) -> None:
+        assert len({partition_of(shop_id, PARTITIONS) for shop_id in SHOPS}) == len(SHOPS)
         rng = self.rng = Random(self.plan.seed)
         self.two_writers = rng.randrange(4) == 0
         # Generously many; what is seldom in life must not be seldom here.

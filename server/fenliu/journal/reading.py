@@ -23,6 +23,7 @@ from fenliu.journal.directory import (
     storage_errors,
 )
 from fenliu.journal.errors import (
+    CorruptRecord,
     CorruptSnapshot,
     DroppedRecord,
     IncompatibleDirectory,
@@ -50,6 +51,7 @@ _CHUNK_IDS = "SELECT id FROM chunks WHERE partition = ?"
 _SNAPSHOT_END = "SELECT coalesce(max(seq), 0) FROM manifests WHERE partition = ?"
 _TAIL = "SELECT coalesce(sum(length(record)), 0) FROM records WHERE partition = ? AND seq > ?"
 _ANY_SEQ = 2**63 - 1
+_NO_HEAD = Head(0, b"")
 
 
 class SqliteReader:
@@ -227,6 +229,13 @@ class SqliteReader:
                     more = len(rows) == _READ_AT_ONCE or size >= _READ_BYTES
                     if more:
                         break
+            if not more:
+                # Where SQLite's own pages are damaged, it may find fewer than there are.
+                end = self.heads([partition]).get(partition, _NO_HEAD).seq
+                more = end >= from_seq + len(rows)
+                if more and not rows:
+                    self._check_dropped(partition, from_seq)
+                    raise CorruptRecord(partition, from_seq, f"missing; the log ends at {end}")
             if rows and rows[0][0] > from_seq:
                 self._check_dropped(partition, from_seq)
             yield from rows

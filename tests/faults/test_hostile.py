@@ -1,0 +1,205 @@
+"""Hostile input over gRPC and below it: the server answers by its table or drops it; bystanders lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from random import Random
+
+import grpc
+import grpc.aio
+import pytest
+
+from end_to_end.processes import free_address
+from faults.hostile import bodies, code_of, methods, open_files, resident_kib
+from faults.traffic import OPTIONS, ROUTE, SHOPS, Book, Server, Traffic, audit, ready
+from fenliu.engine import load_core
+from fenliu.v1 import dispatch_pb2, presence_pb2
+
+pytestmark = pytest.mark.faults
+
+ANSWERS = {
+    grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED, grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.PERMISSION_DENIED,
+}  # fmt: skip
+"""What bytes may be answered with. UNKNOWN and INTERNAL would be an error nobody has thought of."""
+GROWTH_KIB = 192 * 1024
+
+
+@asynccontextmanager
+async def bystanders(tmp_path: Path) -> AsyncIterator[tuple[Server, Traffic]]:
+    """A server with traffic that must not notice; afterwards everything acknowledged is there."""
+    book, address, core = Book(), free_address(), load_core()
+    server = Server(tmp_path / "data", address, core.name, log=tmp_path / "log")
+    server.start()
+    try:
+        assert await ready(server)
+        async with Traffic(address, book, Random(8), buyers=4) as traffic:
+            await traffic.open_shops()
+            traffic.begin()
+            await asyncio.sleep(0.5)
+            memory, files, before = resident_kib(server), open_files(server), len(book)
+            yield server, traffic
+            await asyncio.sleep(0.5)
+            await traffic.finish()
+            assert server.process.poll() is None
+            assert len(book) > before
+            assert not traffic.refused, traffic.refused
+            assert resident_kib(server) < memory + GROWTH_KIB
+            assert open_files(server) < files + 50
+    finally:
+        server.kill()
+    audit(tmp_path / "data", core, book)
+
+
+async def test_any_bytes_at_any_method_are_answered_by_the_table(tmp_path):
+    rng, seen = Random(11), Counter()
+    async with bystanders(tmp_path) as (_, traffic):
+        for method in methods():
+            call = traffic.channel.unary_unary(method)
+            codes = await asyncio.gather(*(code_of(call, body) for body in bodies(rng)))
+            assert set(codes) <= ANSWERS, (method, Counter(codes))
+            seen.update(codes)
+    assert seen[grpc.StatusCode.INVALID_ARGUMENT] > 100
+
+
+async def test_bombs_are_refused_and_cost_nobody_else(tmp_path):
+    nested = b"\x0b" * 900_000  # groups in groups
+    wide = b"\x0a\x00" * 2_000_000  # empty submessages
+    lengths = b"".join(b"\x0a" + b"\xff\xff\xff\x7f" for _ in range(1000))
+    async with bystanders(tmp_path) as (_, traffic):
+        for method in (ROUTE, "/fenliu.v1.DispatchService/RouteBatch"):
+            for body in (nested, wide, lengths):
+                code = await code_of(traffic.channel.unary_unary(method), body)
+                assert code in ANSWERS - {grpc.StatusCode.OK}, (method, code)
+        bomb = grpc.aio.insecure_channel(
+            traffic.address,
+            options=[*OPTIONS, ("grpc.max_send_message_length", -1)],
+            compression=grpc.Compression.Gzip,
+        )
+        async with bomb:
+            code = await code_of(bomb.unary_unary(ROUTE), bytes(128 * 2**20))
+            assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await bomb.unary_unary(ROUTE)(b"", metadata=[("x", "y" * 65536)], timeout=20)
+            assert caught.value.code() in (
+                grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE,
+            )  # fmt: skip
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """One of HTTP/2's."""
+    return (
+        struct.pack(">I", len(payload))[1:]
+        + bytes([kind, flags])
+        + struct.pack(">I", stream)
+        + payload
+    )
+
+
+def opened(address: str) -> socket.socket:
+    """A connection that has said hello, as far as HTTP/2 goes."""
+    host, port = address.split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+    return connection
+
+
+def _text(value: bytes) -> bytes:
+    return bytes([len(value)]) + value
+
+
+HEADERS = (
+    b"\x83\x86\x04" + _text(ROUTE.encode()) + b"\x01" + _text(b"localhost")
+    + b"\x0f\x10" + _text(b"application/grpc") + b"\x00" + _text(b"te") + _text(b"trailers")
+)  # fmt: skip
+
+
+def _send(connection: socket.socket, data: bytes) -> None:
+    with suppress(OSError):  # The server may have had enough of it.
+        connection.sendall(data)
+
+
+async def test_connections_that_say_nothing_more_and_floods_of_frames_harm_nobody_else(tmp_path):
+    async with bystanders(tmp_path) as (_, traffic):
+        address = traffic.address
+        silent = [opened(address) for _ in range(100)]
+        host, port = address.split(":")
+        silent += [socket.create_connection((host, int(port))) for _ in range(100)]
+        resets = b"".join(
+            frame(1, 4 | 1, 2 * n + 1, HEADERS) + frame(3, 0, 2 * n + 1, struct.pack(">I", 8))
+            for n in range(20_000)
+        )
+        updates = frame(8, 0, 0, struct.pack(">I", 1)) * 100_000
+        settings = frame(4, 0, 0, b"") * 20_000
+        pings = frame(6, 0, 0, bytes(8)) * 50_000
+        for flood in (resets, updates, settings, pings):
+            connection = opened(address)
+            connection.settimeout(5)
+            await asyncio.to_thread(_send, connection, flood)
+            silent.append(connection)
+        for connection in silent:
+            connection.close()
+
+
+async def test_a_reader_that_never_reads_and_streams_that_idle_harm_nobody_else(tmp_path):
+    async with bystanders(tmp_path) as (_, traffic):
+        channel = grpc.aio.insecure_channel(traffic.address, options=OPTIONS)
+        stream = channel.stream_stream("/fenliu.v1.DispatchService/RouteStream")()
+        batch = dispatch_pb2.RouteStreamRequest(
+            requests=[
+                dispatch_pb2.RouteRequest(shop_id=SHOPS[0], buyer_id=f"n{n}") for n in range(500)
+            ]
+        ).SerializeToString()
+        written = 0
+        try:
+            for _ in range(400):  # until the windows are full and nothing goes any more
+                await asyncio.wait_for(stream.write(batch), 3)
+                written += 1
+        except TimeoutError:
+            pass
+        hello = presence_pb2.StreamPresenceRequest()
+        hello.hello.session_id = "idle"
+        idle = []
+        for n in range(300):
+            hello.hello.session_id = f"idle-{n}"
+            one = channel.stream_stream("/fenliu.v1.PresenceService/StreamPresence")()
+            await one.write(hello.SerializeToString())
+            idle.append(one)
+        await asyncio.gather(*(one.read() for one in idle))
+        stream.cancel()
+        for one in idle:
+            one.cancel()
+        await channel.close()
+        assert written
+
+
+async def test_all_gateways_reconnect_at_once(tmp_path):
+    async with bystanders(tmp_path) as (_, traffic):
+
+        async def gateway(n: int) -> grpc.StatusCode:
+            alone = [("grpc.use_local_subchannel_pool", 1)]  # no connection of somebody else's
+            async with grpc.aio.insecure_channel(traffic.address, options=alone) as channel:
+                request = dispatch_pb2.RouteRequest(shop_id=SHOPS[0], buyer_id=f"g{n}")
+                return await code_of(channel.unary_unary(ROUTE), request.SerializeToString())
+
+        for _ in range(3):
+            codes = await asyncio.gather(*(gateway(n) for n in range(100)))
+            assert set(codes) == {grpc.StatusCode.OK}
+
+
+@pytest.mark.parametrize("seconds", [1, 10])
+async def test_a_server_that_was_stopped_for_a_while_goes_on(tmp_path, seconds: int):
+    async with bystanders(tmp_path) as (server, traffic):
+        server.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        server.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(1)
+        traffic.refused.clear()  # deadlines of 10 s may have passed; asked again, they were answered
