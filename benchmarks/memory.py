@@ -15,7 +15,7 @@ from benchmarks.processes import resident_bytes, run_module
 from benchmarks.table import Figure, Measured, Scale
 
 from fenliu.engine import CommandKind
-from fenliu.load.workload import SHOP, Workload, online, shop_document
+from fenliu.load.workload import SHOP, Workload, buyer_id, online, shop_document
 from fenliu.v1 import shop_pb2
 
 BATCH = 4096
@@ -107,7 +107,7 @@ def _batches(count: int, *, request_ids: bool) -> Iterator[bytes]:
     head = Workload(known=1, new=100).inquiries(1)[0][:18]  # the shop's field
     for first in range(0, count, BATCH):
         yield b"".join(
-            b"\x0a\x24%b\x12\x10buyer-%010d" % (head, number)
+            b"\x0a\x24%b\x12\x10%b" % (head, buyer_id(number))
             for number in range(first, first + BATCH)
         )
 

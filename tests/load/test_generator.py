@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 from fenliu.load.echo import started_echo
 from fenliu.load.generator import at_random, closed_loop, evenly, open_loop
 from fenliu.load.http2 import MAX_MESSAGE, Connection
-from fenliu.load.workload import BATCH, REPORT, ROUTE, ROUTE_BATCH, ROUTE_STREAM, Workload
+from fenliu.load.workload import BATCH, REPORT, ROUTE, ROUTE_BATCH, ROUTE_STREAM, Workload, buyer_id
 from fenliu.v1 import dispatch_pb2
 
 Handler = Callable[[bytes, grpc.ServicerContext], bytes]
@@ -193,12 +194,16 @@ def test_the_workload_is_as_it_says():
     assert len({one.event_id for one in events}) == 1000
     assert {len(one.request_id) for one in requests} == {36}
     assert {len(one.buyer_id) for one in requests} == {16}
-    numbers = [int(one.buyer_id[-10:]) for one in requests]
-    assert sum(number >= 50 for number in numbers) == 300
-    assert len(set(numbers)) == 350
+    known = {buyer_id(number).decode() for number in range(50)}
+    assert sum(one.buyer_id not in known for one in requests) == 300
+    assert len({one.buyer_id for one in requests}) == 350
     assert {one.shop_id for one in requests} == {"shop-00000000001", "shop-00000000002"}
     # A buyer always comes to the same shop.
     assert len({(one.shop_id, one.buyer_id) for one in requests}) == 350
+    # Nothing in the ids is there to be packed: half of each hexadecimal digit is left.
+    buyers = dict.fromkeys(one.buyer_id for one in requests)
+    ids = "".join([*buyers, *(one.request_id.replace("-", "") for one in requests)])
+    assert len(zlib.compress(ids.encode(), 9)) > 0.49 * len(ids)
     single = dispatch_pb2.RouteRequest.FromString(Workload().inquiries(1)[0])
     assert single.shop_id and single.buyer_id and len(single.request_id) == 36
 

@@ -1,12 +1,13 @@
 """What is sent: inquiries of a million buyers who come again and of new ones, and the replies to them.
 
 30 % of the inquiries are new buyers', the others come from a million in turn. Ids of buyers, agents and groups have 16
-bytes, request and event ids are UUIDs. Everything is encoded here, before anything is timed.
+bytes, request and event ids are UUIDs, as hard to pack as real ones. Everything is encoded here, before
+anything is timed.
 """
 
 from __future__ import annotations
 
-import uuid
+import random
 from collections.abc import Sequence
 
 from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2, types_pb2
@@ -61,8 +62,7 @@ class Workload:
         self._shops = [_field(1, shop.encode()) for shop in shops]
         self._known = known
         self._new = new
-        # An id is the random start of a UUID and a number: as long and as hard to pack, faster to make.
-        self._run = uuid.uuid4().hex
+        self._random = random.Random()  # noqa: S311 - ids, no secrets
         self._number = 0
         self._fresh = known
         self._again = 0
@@ -78,9 +78,9 @@ class Workload:
         """An encoded RouteBatchRequest (or RouteStreamRequest), and a ReportMessagesBatchRequest with the
         first reply to each of its buyers by whoever was given them."""
         inquiries, events = [], []
-        for shop, buyer, request_id in self._take(size):
+        event_ids = self._uuids(size)
+        for (shop, buyer, request_id), event_id in zip(self._take(size), event_ids, strict=True):
             inquiries.append(_field(1, shop + _field(2, buyer) + _field(3, request_id)))
-            event_id = request_id[::-1]
             events.append(_field(1, shop + _field(3, buyer) + _SENDER_AGENT + _field(7, event_id)))
         return b"".join(inquiries), b"".join(events)
 
@@ -88,22 +88,35 @@ class Workload:
         """(shop field, buyer id, request id) of the next inquiries."""
         taken = []
         shops = self._shops
-        for number in range(self._number, self._number + count):
+        request_ids = self._uuids(count)
+        for number, request_id in enumerate(request_ids, self._number):
             if number % 100 * 7 % 100 < self._new:  # spread over each hundred
                 buyer, self._fresh = self._fresh, self._fresh + 1
             else:
                 buyer, self._again = self._again, (self._again + 1) % self._known
-            scattered = number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
-            request_id = b"%08x-%.4s-%.4s-%.4s-%012x" % (
-                scattered >> 32,
-                self._run.encode()[:4],
-                self._run.encode()[4:8],
-                self._run.encode()[8:12],
-                (scattered & 0xFFFFFFFF) << 16 | (number & 0xFFFF),
-            )
-            taken.append((shops[buyer % len(shops)], b"buyer-%010d" % buyer, request_id))
+            taken.append((shops[buyer % len(shops)], buyer_id(buyer), request_id))
         self._number += count
         return taken
+
+    def _uuids(self, count: int) -> list[bytes]:
+        digits = self._random.randbytes(16 * count).hex().encode()
+        return [
+            b"%b-%b-%b-%b-%b"
+            % (
+                digits[at : at + 8],
+                digits[at + 8 : at + 12],
+                digits[at + 12 : at + 16],
+                digits[at + 16 : at + 20],
+                digits[at + 20 : at + 32],
+            )
+            for at in range(0, 32 * count, 32)
+        ]
+
+
+def buyer_id(number: int) -> bytes:
+    """16 bytes, another one for each number up to 2**64, and nothing in them tells the next."""
+    mixed = number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+    return b"%016x" % (mixed ^ mixed >> 29)
 
 
 def _field(number: int, value: bytes) -> bytes:
