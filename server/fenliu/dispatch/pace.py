@@ -9,7 +9,7 @@ import time
 
 BUDGET_S = 0.005
 """Of the loop's thread, in processor time. No callback is to hold the loop for more than 10 ms."""
-FIRST = 32
+FIRST = 8
 MOST = 4096
 GROWTH = 4
 """Up to so many times as many as the last: a short slice says little of a long one."""
@@ -32,7 +32,7 @@ class Pace:
 
     def did(self, decided: int) -> None:
         """Learns that so many were decided in the time that passed inside."""
-        if self._fixed or decided < min(self.count, 8):
+        if self._fixed or decided < min(self.count, FIRST):
             return
         fit = int(decided * BUDGET_S / max(self._took, 1e-6))
         self.count = max(1, min(fit, self.count * GROWTH, MOST))
