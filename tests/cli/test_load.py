@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -78,6 +79,14 @@ def test_json_is_a_message_a_line(shop: Scene):
     message = json.loads(line)
     assert [one["agent_id"] for one in message["agents"]] == ["li", "wang", "zhao"]
     assert message["agents"][1]["status"] == "PRESENCE_STATUS_ONLINE"
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_picture_is_a_png(shop: Scene, lang: str, tmp_path: Path):
+    path = tmp_path / "load.png"
+    text = load(shop, "--plot", str(path), lang=lang)
+    assert "zhao" in text  # it is shown, too, once
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
 def command(shop: Scene, *more: str) -> list[str]:

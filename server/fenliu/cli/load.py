@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 import click
 from rich.console import Console, Group
@@ -23,6 +24,7 @@ from fenliu.cli.options import (
     target_option,
     with_client,
 )
+from fenliu.cli.pictures import agent_names, drawn, legend_above, picture
 from fenliu.cli.tables import slim_table
 from fenliu.cli.windows import SHANGHAI
 from fenliu.client import FenliuClient
@@ -55,11 +57,28 @@ _FIGURES_S = 20.0
     en="Seconds between two updates at least.",
 )
 @option("--once", is_flag=True, zh="只显示一次。", en="Show it once.")
+@option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.png",
+    show_default=False,
+    zh="只显示一次，并画一张图：每位客服的会话、待回复和接待上限。",
+    en="Show it once, and draw a picture: each agent's open conversations, awaiting ones and cap.",
+)
 @patience_option
 @target_option
 @json_option
-def load(shop: str, interval: int, once: bool, patience: float, target: str, as_json: bool) -> None:
+def load(
+    shop: str,
+    interval: int,
+    once: bool,
+    plot: Path | None,
+    patience: float,
+    target: str,
+    as_json: bool,
+) -> None:
     """Shows what is watched."""
+    once = once or plot is not None
     # A server that is not there at all is said soon, whatever the patience with one that goes away.
     document = with_client(
         target, lambda client: client.get_shop(shop), patience_s=min(patience, PATIENCE_S)
@@ -74,16 +93,21 @@ def load(shop: str, interval: int, once: bool, patience: float, target: str, as_
             async for message in client.watch_load(shop, interval_ms=1000 * interval):
                 if once and not message.figures_as_of_ms and time.monotonic() < gives_up:
                     continue  # of a server that has just been started
-                if as_json:
-                    click.echo(json.dumps(as_dict(message), ensure_ascii=False))
-                    if once:
-                        return
-                    continue
                 if not screen.knows(message):
                     screen.document = await client.get_shop(shop)
-                if once:
+                if as_json:
+                    click.echo(json.dumps(as_dict(message), ensure_ascii=False))
+                elif once:
                     console.print(screen.table(message))
+                if once:
+                    if plot is not None:
+                        _draw(plot, message, screen.document)
+                        click.echo(
+                            words(f"图已写入 {plot}", f"picture written to {plot}"), err=True
+                        )
                     return
+                if as_json:
+                    continue
                 if not console.is_terminal:
                     click.echo(_line(message))
                     continue
@@ -149,6 +173,46 @@ class _Screen:
 
 
 _RANKS = {status: rank for rank, status in enumerate(_STATUSES)}
+
+
+def _draw(path: Path, message: insight_pb2.WatchLoadResponse, shop: shop_pb2.Shop) -> None:
+    """A PNG: a pair of bars for each agent at the desk, the busiest on top. Raises as `picture`."""
+    at_desk = [one for one in message.agents if one.status != types_pb2.PRESENCE_STATUS_OFFLINE]
+    at_desk.sort(key=lambda one: (one.awaiting, one.open_conversations, one.agent_id))
+    caps = {one.agent_id: one.cap for one in shop.agents}
+    with picture(path, height=max(3.0, 1.5 + 0.4 * len(at_desk))) as (figure, chinese):
+        axes = figure.subplots()
+        places = list(range(len(at_desk)))
+        for offset, label, counts in (
+            (0.2, Words("会话", "open"), [one.open_conversations for one in at_desk]),
+            (-0.2, Words("待回复", "awaiting"), [one.awaiting for one in at_desk]),
+        ):
+            axes.barh(
+                [place + offset for place in places], counts, height=0.4,
+                label=drawn(label, chinese=chinese),
+            )  # fmt: skip
+        capped = [(caps[one.agent_id], place) for place, one in enumerate(at_desk)
+                  if caps.get(one.agent_id)]  # fmt: skip
+        if capped:
+            axes.scatter(
+                [cap for cap, _ in capped], [place + 0.2 for _, place in capped], marker="|",
+                s=200, color="black", label=drawn(Words("接待上限", "cap"), chinese=chinese),
+            )  # fmt: skip
+        ids = [one.agent_id for one in at_desk]
+        axes.set_yticks(places, agent_names(ids, shop, chinese=chinese))
+        axes.locator_params(axis="x", integer=True)
+        axes.set_xlim(left=0)
+        queued, pooled, at = message.queued, message.pooled, _said(message.at_ms)
+        axes.set_title(
+            drawn(
+                Words(
+                    f"{at}  排队 {queued}  池 {pooled}", f"{at}  {queued} queued  {pooled} pooled"
+                ),
+                chinese=chinese,
+            ),
+            loc="left",
+        )
+        legend_above(axes)
 
 
 def _line(message: insight_pb2.WatchLoadResponse) -> str:
