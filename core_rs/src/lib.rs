@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use fenliu_engine::proto::fenliu::engine::v1::CommandKind;
 use fenliu_engine::{Answer, Error, PartitionEntries};
 use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -10,6 +11,8 @@ use pyo3::types::PyBytes;
 
 /// From this many elements on, a batch lets other Python threads run meanwhile.
 const LONG_BATCH: usize = 64;
+/// A single request of more bytes than this, which is one for settings, does so too.
+const LONG_REQUEST: usize = 4096;
 /// A request has at least about this many bytes.
 const SMALL_REQUEST: usize = 16;
 
@@ -60,10 +63,16 @@ impl Engine {
         actor: &str,
     ) -> PyResult<Decided<'py>> {
         let mut entry = Vec::new();
-        let answer = self
-            .lock()?
-            .decide(kind, request, now_ms, actor, &mut entry)
-            .map_err(to_py)?;
+        let mut run = || {
+            let mut engine = self.lock()?;
+            let answer = engine.decide(kind, request, now_ms, actor, &mut entry);
+            answer.map_err(to_py)
+        };
+        let answer = if request.len() > LONG_REQUEST || is_long(kind) {
+            py.detach(run)?
+        } else {
+            run()?
+        };
         Ok(decided(py, &answer, &entry))
     }
 
@@ -103,7 +112,8 @@ impl Engine {
     }
 
     fn missing_due<'py>(&self, py: Python<'py>, now_ms: i64) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.lock()?.missing_due(now_ms)))
+        let missing = py.detach(|| self.lock().map(|engine| engine.missing_due(now_ms)))?;
+        Ok(PyBytes::new(py, &missing))
     }
 
     fn next_due(&self) -> PyResult<Option<i64>> {
@@ -116,7 +126,7 @@ impl Engine {
         kind: i64,
         request: &[u8],
     ) -> PyResult<(i32, Bound<'py, PyBytes>, i64)> {
-        let answer = self.lock()?.query(kind, request).map_err(to_py)?;
+        let answer = py.detach(|| self.lock()?.query(kind, request).map_err(to_py))?;
         let (code, reply, partition, _) = decided(py, &answer, &[]);
         Ok((code, reply, partition))
     }
@@ -137,7 +147,7 @@ impl Engine {
 
     fn redecide<'py>(&self, py: Python<'py>, entry: &[u8]) -> PyResult<Decided<'py>> {
         let mut made = Vec::new();
-        let answer = self.lock()?.redecide(entry, &mut made).map_err(to_py)?;
+        let answer = py.detach(|| self.lock()?.redecide(entry, &mut made).map_err(to_py))?;
         Ok(decided(py, &answer, &made))
     }
 
@@ -152,12 +162,12 @@ impl Engine {
     }
 
     #[pyo3(signature = (*, deleted = false))]
-    fn shop_ids(&self, deleted: bool) -> PyResult<Vec<String>> {
-        Ok(self.lock()?.shop_ids(deleted))
+    fn shop_ids(&self, py: Python<'_>, deleted: bool) -> PyResult<Vec<String>> {
+        py.detach(|| self.lock().map(|engine| engine.shop_ids(deleted)))
     }
 
-    fn sessions(&self) -> PyResult<Vec<(String, String)>> {
-        Ok(self.lock()?.sessions())
+    fn sessions(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        py.detach(|| self.lock().map(|engine| engine.sessions()))
     }
 
     fn snapshot<'py>(&self, py: Python<'py>, shop_id: &str) -> PyResult<Bound<'py, PyBytes>> {
@@ -174,7 +184,12 @@ impl Engine {
         Ok(PyBytes::new(py, &hash))
     }
 
-    fn take_partition(&self, other: &Bound<'_, Self>, partition: i64) -> PyResult<()> {
+    fn take_partition(
+        &self,
+        py: Python<'_>,
+        other: &Bound<'_, Self>,
+        partition: i64,
+    ) -> PyResult<()> {
         let other = other.get();
         if self.partitions != other.partitions {
             return Err(PyValueError::new_err("the engines differ in partitions"));
@@ -186,9 +201,11 @@ impl Engine {
             return Ok(());
         };
         // One lock at a time, so that two engines may take from each other.
-        let shops = other.lock()?.remove_partition(partition);
-        self.lock()?.put_partition(partition, shops);
-        Ok(())
+        py.detach(|| {
+            let shops = other.lock()?.remove_partition(partition);
+            self.lock()?.put_partition(partition, shops);
+            Ok(())
+        })
     }
 
     fn load_manifest(&self, py: Python<'_>, manifest: &[u8]) -> PyResult<u32> {
@@ -208,8 +225,8 @@ impl Engine {
         self.lock()?.put_chunk(chunk_id, content).map_err(to_py)
     }
 
-    fn touched(&self) -> PyResult<Vec<String>> {
-        Ok(self.lock()?.touched())
+    fn touched(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        py.detach(|| self.lock().map(|engine| engine.touched()))
     }
 
     fn flush<'py>(&self, py: Python<'py>, shop_id: &str) -> PyResult<Flushed<'py>> {
@@ -222,17 +239,27 @@ impl Engine {
     }
 
     fn missing_of<'py>(&self, py: Python<'py>, shop_id: &str) -> PyResult<Bound<'py, PyBytes>> {
-        let missing = self.lock()?.missing_of(shop_id).map_err(to_py)?;
+        let missing = py.detach(|| self.lock()?.missing_of(shop_id).map_err(to_py))?;
         Ok(PyBytes::new(py, &missing))
     }
 
-    fn memory(&self) -> PyResult<usize> {
-        Ok(self.lock()?.memory())
+    fn memory(&self, py: Python<'_>) -> PyResult<usize> {
+        py.detach(|| self.lock().map(|engine| engine.memory()))
     }
 
     fn shrink(&self, py: Python<'_>, limit: usize) -> PyResult<()> {
         py.detach(|| self.lock().map(|mut engine| engine.shrink(limit)))
     }
+}
+
+/// Whether a command's time grows with the shop, however short the request.
+fn is_long(kind: i64) -> bool {
+    const LONG: [CommandKind; 3] = [
+        CommandKind::ExpireSession,
+        CommandKind::SetWeights,
+        CommandKind::DeleteShop,
+    ];
+    LONG.iter().any(|long| *long as i64 == kind)
 }
 
 fn decided<'py>(py: Python<'py>, answer: &Answer, entry: &[u8]) -> Decided<'py> {

@@ -1,7 +1,9 @@
 //! A shop at its peak, for a profiler: batches of ROUTE from a million buyers of whom some are new,
 //! and batches of MESSAGE with the agents' replies. Bytes in, bytes out, encoded beforehand.
 //!
-//!     cargo run --release -p fenliu-engine --example peak [AGENTS [ROUNDS [BUYERS]]]
+//!     cargo run --release -p fenliu-engine --example peak [AGENTS [ROUNDS [BUYERS [SHOPS]]]]
+//!
+//! With more than one shop each has AGENTS agents, and BUYERS are spread over all of them.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,17 +14,24 @@ use fenliu_engine::proto::fenliu::v1 as api;
 use prost::Message;
 use record::CommandKind;
 
-const BATCH: u64 = 512;
+const INQUIRIES: u64 = 512;
 const START_MS: i64 = 1_762_000_000_000;
 /// Between two batches: so long that conversations fall idle as fast as new ones begin.
 const STEP_MS: i64 = 2_000;
 /// Batches encoded at a time, outside of the measured time.
 const ROUND: usize = 100;
 
+/// Inquiries, encoded, and the shop of each.
+struct Batch {
+    bytes: Vec<u8>,
+    shops: Vec<String>,
+}
+
 struct Peak {
     engine: Engine,
     /// Buyers who have been here before the measurement begins.
     known: u64,
+    shops: u64,
     now_ms: i64,
     requests: u64,
     buyers: u64,
@@ -40,9 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let known = arguments
         .next()
         .map_or(Ok(1_000_000_u64), |text| text.parse())?;
-    let mut peak = Peak::open(agents, known)?;
+    let shops = arguments.next().map_or(Ok(1), |text| text.parse())?;
+    let mut peak = Peak::open(agents, known, shops)?;
     let before = peak.engine.memory();
-    for _ in 0..known.div_ceil(BATCH * ROUND as u64) {
+    for _ in 0..known.div_ceil(INQUIRIES * ROUND as u64) {
         peak.round(100)?;
     }
     println!("first {} buyers: {peak}", peak.buyers);
@@ -87,54 +97,15 @@ impl std::fmt::Display for Peak {
 }
 
 impl Peak {
-    fn open(agents: usize, known: u64) -> Result<Self, Box<dyn Error>> {
-        let ids: Vec<String> = (0..agents).map(|n| format!("agent-{n:010}")).collect();
-        let shop = api::Shop {
-            shop_id: "flagship-shop-01".into(),
-            agents: (1..)
-                .zip(&ids)
-                .map(|(n, id)| api::Agent {
-                    agent_id: id.clone(),
-                    weight: Some(n % 9 + 1),
-                    ..Default::default()
-                })
-                .collect(),
-            groups: vec![api::Group {
-                group_id: "presales-group-1".into(),
-                agent_ids: ids.clone(),
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
+    fn open(agents: usize, known: u64, shops: u64) -> Result<Self, Box<dyn Error>> {
         let mut engine = Engine::new(64)?;
-        let mut log = Vec::new();
-        let apply = api::ApplyShopRequest { shop: Some(shop) }.encode_to_vec();
-        engine.decide(
-            CommandKind::ApplyShop as i64,
-            &apply,
-            START_MS,
-            "",
-            &mut log,
-        )?;
-        for agent_id in ids {
-            let presence = api::SetPresenceRequest {
-                shop_id: "flagship-shop-01".into(),
-                agent_id,
-                status: api::PresenceStatus::Online.into(),
-                ..Default::default()
-            };
-            let presence = presence.encode_to_vec();
-            engine.decide(
-                CommandKind::SetPresence as i64,
-                &presence,
-                START_MS,
-                "",
-                &mut log,
-            )?;
+        for number in 0..shops {
+            open_shop(&mut engine, &shop_id(number), agents)?;
         }
         Ok(Self {
             engine,
             known,
+            shops,
             now_ms: START_MS,
             requests: 0,
             buyers: 0,
@@ -147,23 +118,27 @@ impl Peak {
 
     /// Some batches, of whose buyers `new` percent were never here before.
     fn round(&mut self, new: u64) -> Result<(), Box<dyn Error>> {
-        let batches: Vec<Vec<u8>> = (0..ROUND).map(|_| self.inquiries(new)).collect();
-        let mut results = Vec::with_capacity(ROUND);
+        let batches: Vec<Batch> = (0..ROUND).map(|_| self.inquiries(new)).collect();
+        let mut results: Vec<(Vec<u8>, &Batch)> = Vec::with_capacity(ROUND);
         let start = self.now_ms;
         for batch in &batches {
             self.now_ms += STEP_MS;
             let begun = cpu();
-            let answer =
-                self.engine
-                    .decide_batch(CommandKind::Route as i64, batch, self.now_ms, 0, 4096)?;
+            let answer = self.engine.decide_batch(
+                CommandKind::Route as i64,
+                &batch.bytes,
+                self.now_ms,
+                0,
+                4096,
+            )?;
             self.routing += cpu() - begun;
             self.add_up(&answer.results, &answer.entries);
-            results.push(answer.results);
+            results.push((answer.results, batch));
             // The agents answer some batches later.
             if results.len().is_multiple_of(10) {
                 let tenth: Vec<Vec<u8>> = results[results.len() - 10..]
                     .iter()
-                    .map(|results| self.replies(results))
+                    .map(|(results, batch)| self.replies(results, batch))
                     .collect::<Result<_, _>>()?;
                 for events in tenth {
                     let begun = cpu();
@@ -190,9 +165,10 @@ impl Peak {
         }
     }
 
-    fn inquiries(&mut self, new: u64) -> Vec<u8> {
+    fn inquiries(&mut self, new: u64) -> Batch {
+        let mut shops = Vec::new();
         let mut requests = Vec::new();
-        for _ in 0..BATCH {
+        for _ in 0..INQUIRIES {
             self.requests += 1;
             let n = self.requests;
             let buyer = if n * 7 % 100 < new {
@@ -202,27 +178,29 @@ impl Peak {
                 // Each once before any comes again, in no order that memory could know.
                 n * 611_953 % self.known + 1
             };
+            shops.push(shop_id(buyer % self.shops));
             requests.push(api::RouteRequest {
-                shop_id: "flagship-shop-01".into(),
+                shop_id: shop_id(buyer % self.shops),
                 buyer_id: format!("buyer-{buyer:010}"),
                 request_id: uuid(n, 0x4e7f),
                 ..Default::default()
             });
         }
-        api::RouteBatchRequest { requests }.encode_to_vec()
+        let bytes = api::RouteBatchRequest { requests }.encode_to_vec();
+        Batch { bytes, shops }
     }
 
-    fn replies(&mut self, results: &[u8]) -> Result<Vec<u8>, prost::DecodeError> {
+    fn replies(&mut self, results: &[u8], batch: &Batch) -> Result<Vec<u8>, prost::DecodeError> {
         use api::route_result::Result::Response;
         let results = api::RouteBatchResponse::decode(results)?.results;
         let mut events = Vec::new();
-        for result in results {
+        for (result, shop_id) in results.into_iter().zip(&batch.shops) {
             let Some(Response(response)) = result.result else {
                 continue;
             };
             self.events += 1;
             events.push(api::MessageEvent {
-                shop_id: "flagship-shop-01".into(),
+                shop_id: shop_id.clone(),
                 conversation_id: response.conversation_id,
                 sender: api::Sender::Agent.into(),
                 event_id: uuid(self.events, 0x4b01),
@@ -231,6 +209,58 @@ impl Peak {
         }
         Ok(api::ReportMessagesBatchRequest { events }.encode_to_vec())
     }
+}
+
+fn shop_id(number: u64) -> String {
+    format!("flagship-shop-{:02}", number + 1)
+}
+
+/// A shop of that many agents in one group, all ONLINE.
+fn open_shop(engine: &mut Engine, shop_id: &str, agents: usize) -> Result<(), Box<dyn Error>> {
+    let ids: Vec<String> = (0..agents).map(|n| format!("agent-{n:010}")).collect();
+    let shop = api::Shop {
+        shop_id: shop_id.into(),
+        agents: (1..)
+            .zip(&ids)
+            .map(|(n, id)| api::Agent {
+                agent_id: id.clone(),
+                weight: Some(n % 9 + 1),
+                ..Default::default()
+            })
+            .collect(),
+        groups: vec![api::Group {
+            group_id: "presales-group-1".into(),
+            agent_ids: ids.clone(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let mut log = Vec::new();
+    let apply = api::ApplyShopRequest { shop: Some(shop) }.encode_to_vec();
+    engine.decide(
+        CommandKind::ApplyShop as i64,
+        &apply,
+        START_MS,
+        "",
+        &mut log,
+    )?;
+    for agent_id in ids {
+        let presence = api::SetPresenceRequest {
+            shop_id: shop_id.into(),
+            agent_id,
+            status: api::PresenceStatus::Online.into(),
+            ..Default::default()
+        };
+        let presence = presence.encode_to_vec();
+        engine.decide(
+            CommandKind::SetPresence as i64,
+            &presence,
+            START_MS,
+            "",
+            &mut log,
+        )?;
+    }
+    Ok(())
 }
 
 /// Time this process has had a processor: what else the machine does counts little.

@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 
 use crate::buyers::{Contact, Key};
+use crate::facts::{Decided, Fact, Noted, text};
 use crate::inquiry::{self, Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::{Conversation, Hops, Shop, Waiting};
+use crate::views::{Command, Event, Whole};
 use api::{Outcome, PresenceStatus, Reason, Sender};
-use record::entry::Command;
-use record::fact::Fact;
 
 /// Where a buyer who is decided on comes from.
 struct Origin {
@@ -23,22 +23,32 @@ const SLOT_RELEASES: usize = 21;
 impl Shop {
     /// `command` is the one that led to the fact; `now` its time.
     pub fn apply_fact(&mut self, fact: &Fact, command: &Command, now: i64) {
-        match (fact, command) {
-            (Fact::ConversationClosed(closed), _) => self.close(closed),
-            (Fact::Decided(decided), _) => self.apply_decided(decided, command, now),
-            (Fact::MessageNoted(noted), Command::Message(event)) => {
-                self.apply_message(noted, event, now);
+        match fact {
+            Fact::ConversationClosed(closed) => self.close(closed),
+            Fact::Decided(decided) => self.apply_decided(decided, command, now),
+            Fact::MessageNoted(noted) => {
+                // No other command leads to such a fact.
+                if let Command::Message(event) = command {
+                    self.apply_message(noted, event, now);
+                }
             }
-            (Fact::PresenceChanged(changed), _) => self.apply_presence(changed, now),
-            (Fact::ShopApplied(applied), _) => {
+            Fact::Other(other) => self.apply_other(other, command, now),
+        }
+    }
+
+    fn apply_other(&mut self, fact: &record::fact::Fact, command: &Command, now: i64) {
+        use record::fact::Fact;
+        match fact {
+            Fact::PresenceChanged(changed) => self.apply_presence(changed, now),
+            Fact::ShopApplied(applied) => {
                 if let Some(document) = &applied.shop {
                     self.apply_document(document, now);
                 }
             }
-            (Fact::WeightsSet(set), _) => self.apply_weights(set),
-            (Fact::WaitingCancelled(cancelled), _) => {
+            Fact::WeightsSet(set) => self.apply_weights(set),
+            Fact::WaitingCancelled(cancelled) => {
                 let buyer_id = match (cancelled.buyer_id.as_str(), command) {
-                    ("", Command::CancelInquiry(request)) => &request.buyer_id,
+                    ("", Command::Other(Whole::CancelInquiry(request))) => &request.buyer_id,
                     (buyer_id, _) => buyer_id,
                 };
                 if let Some(key) = self.buyers.find(buyer_id) {
@@ -46,32 +56,34 @@ impl Shop {
                     self.leave(key);
                 }
             }
-            (Fact::ReplyTimedOut(timed_out), _) => {
+            Fact::ReplyTimedOut(timed_out) => {
                 if let Some(open) = self.conversations.get_mut(timed_out.conversation) {
                     open.reply_timeout_spent = true;
                 }
             }
-            (Fact::VolumeReset(reset), _) => {
+            Fact::VolumeReset(reset) => {
                 if let Some(slot) = self.member(&reset.agent_id) {
                     self.agent_mut(slot).volume.turn_to(reset.at_ms);
                     self.refresh(slot);
                 }
             }
-            (Fact::ShopDeleted(deleted), _) => self.apply_deleted(deleted),
-            (Fact::OrderNoted(_), _) => {}
-            // No other command leads to such a fact.
-            (Fact::MessageNoted(_), _) => {}
+            Fact::ShopDeleted(deleted) => self.apply_deleted(deleted),
+            // An order changes nothing; the others are facts of their own.
+            Fact::OrderNoted(_)
+            | Fact::ConversationClosed(_)
+            | Fact::Decided(_)
+            | Fact::MessageNoted(_) => {}
         }
     }
 
-    fn apply_decided(&mut self, decided: &record::Decided, command: &Command, now: i64) {
+    fn apply_decided(&mut self, decided: &Decided, command: &Command, now: i64) {
         let at_ms = if decided.at_ms == 0 {
             now
         } else {
             decided.at_ms
         };
         let buyer_id = match (decided.buyer_id.as_str(), command) {
-            ("", Command::Route(request)) => &request.buyer_id,
+            ("", Command::Route(request)) => request.buyer_id,
             (buyer_id, _) => buyer_id,
         };
         self.last_decision = decided.decision;
@@ -94,14 +106,11 @@ impl Shop {
         }
     }
 
-    fn give_to_agent(
-        &mut self,
-        decided: &record::Decided,
-        buyer: Key,
-        at_ms: i64,
-        command: &Command,
-    ) {
-        let slot = self.intern(&decided.agent_id);
+    fn give_to_agent(&mut self, decided: &Decided, buyer: Key, at_ms: i64, command: &Command) {
+        let slot = match decided.slot {
+            Some(slot) => slot,
+            None => self.intern(text(&decided.agent_id)),
+        };
         if let Some(pool) = self.pool_named(decided) {
             self.take_turn(pool, slot, decided.charged);
             if !decided.charged && decided.reason() != Reason::Transfer {
@@ -125,7 +134,7 @@ impl Shop {
     /// refreshes the agent.
     fn give(
         &mut self,
-        decided: &record::Decided,
+        decided: &Decided,
         agent: Option<u32>,
         buyer: Key,
         at_ms: i64,
@@ -139,14 +148,10 @@ impl Shop {
             return false;
         }
         let Origin { inquiry, hops } = self.origin(decided, buyer, command);
-        let group = match self.lookup.group_indexes.get_key_value(&*decided.group_id) {
-            Some((id, _)) => id.clone(),
-            None => decided.group_id.as_str().into(),
-        };
         let open = Conversation {
             buyer,
             agent,
-            group,
+            group: decided.group_id.clone(),
             opened_at_ms: at_ms,
             last_activity_ms: at_ms,
             awaiting: agent.is_some(),
@@ -160,7 +165,7 @@ impl Shop {
     }
 
     /// What is kept of an inquiry, and its hops: a request's are new; who is moved keeps what they had.
-    fn origin(&self, decided: &record::Decided, buyer: Key, command: &Command) -> Origin {
+    fn origin(&self, decided: &Decided, buyer: Key, command: &Command) -> Origin {
         if let ("", Command::Route(request)) = (decided.buyer_id.as_str(), command) {
             return Origin {
                 inquiry: Asked::from(request).keep(),
@@ -211,7 +216,7 @@ impl Shop {
     }
 
     /// The pool a decision names; none: no pick.
-    fn pool_named(&mut self, decided: &record::Decided) -> Option<u32> {
+    fn pool_named(&mut self, decided: &Decided) -> Option<u32> {
         if decided.pool_of_all_groups {
             return Some(self.pool_of_all);
         }
@@ -241,21 +246,21 @@ impl Shop {
     }
 
     /// The buyer waits: with a new entry, or with the one there is, which keeps its place.
-    fn wait(&mut self, decided: &record::Decided, buyer: Key, at_ms: i64, command: &Command) {
+    fn wait(&mut self, decided: &Decided, buyer: Key, at_ms: i64, command: &Command) {
         let robot = decided.outcome() == Outcome::Robot;
         let (outcome, agent_id) = if robot {
             (Outcome::Pooled, String::new())
         } else {
-            (decided.outcome(), decided.agent_id.clone())
+            (decided.outcome(), text(&decided.agent_id).to_owned())
         };
         let transferred = outcome == Outcome::LeftMessage && decided.reason() == Reason::Transfer;
         let target_agent_id = if transferred {
-            decided.agent_id.clone()
+            text(&decided.agent_id).to_owned()
         } else {
             String::new()
         };
         let target_group_id = if transferred && target_agent_id.is_empty() {
-            decided.group_id.clone()
+            text(&decided.group_id).to_owned()
         } else {
             String::new()
         };
@@ -349,11 +354,12 @@ impl Shop {
         self.closed_last = Some((fact.conversation, closed));
     }
 
-    fn apply_message(&mut self, noted: &record::MessageNoted, event: &api::MessageEvent, now: i64) {
+    fn apply_message(&mut self, noted: &Noted, event: &Event, now: i64) {
         let sender = event.sender();
-        let author = match noted.agent_id.as_str() {
-            "" => None,
-            id => Some(self.intern(id)),
+        let author = match (noted.slot, text(&noted.agent_id)) {
+            (None, "") => None,
+            (None, id) => Some(self.intern(id)),
+            (slot, _) => slot,
         };
         let consulted_at_ms = noted.at_ms.min(now);
         let conversation = noted.conversation;
@@ -361,9 +367,9 @@ impl Shop {
 
         if noted.opened {
             let Some(author) = author else { return };
-            let group = self.first_group(author).cloned().unwrap_or_default();
+            let group = self.first_group(author).cloned();
             let buyer_id = match noted.buyer_id.as_str() {
-                "" => &event.buyer_id,
+                "" => event.buyer_id,
                 buyer_id => buyer_id,
             };
             let buyer = self.buyers.key_of(buyer_id);
@@ -484,12 +490,11 @@ impl Shop {
     /// Frees some of what has expired: a little with every entry, so that no entry pays for many.
     pub fn free_expired(&mut self, now: i64) {
         self.forget_strangers();
-        for _ in 0..2 {
-            self.requests.free_one(now);
-            self.message_events.free_one(now);
-            self.order_events.free_one(now);
-            self.free_contact(now);
-        }
+        // Two with each that is learned; mostly there is not even one.
+        let _ = self.requests.free_one(now) && self.requests.free_one(now);
+        let _ = self.message_events.free_one(now) && self.message_events.free_one(now);
+        let _ = self.order_events.free_one(now) && self.order_events.free_one(now);
+        let _ = self.free_contact(now) && self.free_contact(now);
     }
 
     /// Puts a conversation in the line for the idle close.

@@ -1,12 +1,14 @@
 //! Batches: elements decoded and decided one by one, so that a bad one fails alone.
 
+use crate::ahead::AHEAD;
 use crate::cache::Missing;
-use crate::command::{Answer, NEEDS_CHUNKS};
+use crate::command::NEEDS_CHUNKS;
 use crate::decode::{self, Batch};
 use crate::engine::{Engine, Error, command_kind};
 use crate::logs::{Logs, PartitionEntries};
 use crate::proto::fenliu::engine::v1::CommandKind;
 use crate::refusal::Refusal;
+use crate::views::Command;
 
 const MOST_BYTES: usize = 1_048_576;
 const MOST_ELEMENTS: usize = 4096;
@@ -67,30 +69,36 @@ impl Engine {
         answer.results.reserve(96 * slice.len());
         let mut logs = Logs::default();
         let mut entry = Vec::new();
-        // Decoded into the same places again and again.
-        let mut command = decode::empty(kind);
-        for item in slice {
-            let one = match decode::command_into(kind, item, &mut command) {
-                Ok(()) => self.run(&command, now_ms, "", &mut entry)?,
-                Err(refusal) => Answer::new(Err(refusal), None),
-            };
-            if one.code == NEEDS_CHUNKS {
-                break;
+        'slice: for items in slice.chunks(AHEAD) {
+            let read = items.iter().map(|item| Command::read(kind, item));
+            let commands: Vec<Option<Command>> = read.collect();
+            self.look_ahead(&commands, now_ms);
+            for (item, command) in items.iter().zip(&commands) {
+                let one = match command {
+                    Some(command) => self.run(command, now_ms, "", &mut entry)?,
+                    None => match decode::command(kind, item) {
+                        Ok(command) => self.run(&(&command).into(), now_ms, "", &mut entry)?,
+                        Err(refusal) => self.refuse(refusal, None),
+                    },
+                };
+                if one.code == NEEDS_CHUNKS {
+                    break 'slice;
+                }
+                if let Some(partition) = one.partition
+                    && !entry.is_empty()
+                {
+                    logs.add(partition, &entry);
+                    entry.clear();
+                }
+                put_result(&mut answer.results, kind, one.code, self.reply());
+                answer.decided += 1;
             }
-            if let Some(partition) = one.partition
-                && !entry.is_empty()
-            {
-                logs.add(partition, &entry);
-                entry.clear();
-            }
-            put_result(&mut answer.results, kind, one.code, &one.reply);
-            answer.decided += 1;
         }
         if answer.decided == 0 && !slice.is_empty() {
             let mut missing = Missing::default();
             for item in slice {
                 if let Ok(command) = decode::command(kind, item) {
-                    self.name_needs(&command, &mut missing)?;
+                    self.name_needs(&(&command).into(), &mut missing)?;
                 }
             }
             answer.code = NEEDS_CHUNKS;

@@ -166,6 +166,17 @@ impl Buyers {
         self.index.find(hash, |key| self[key].is(id))
     }
 
+    /// The buyer that has this hash, probably; see `Index::look`.
+    pub fn look(&self, hash: u32) -> Option<Key> {
+        self.index.look(hash)
+    }
+
+    /// The buyer with this key, if there is one.
+    pub fn peek(&self, key: Key) -> Option<&Buyer> {
+        let (number, at) = place(key);
+        self.pages.get(number)?.get(at)
+    }
+
     /// The buyer with this id, made if need be.
     pub fn key_of(&mut self, id: &str) -> Key {
         let hash = self.hash(id);
@@ -189,7 +200,9 @@ impl Buyers {
             None => {
                 let before = page.capacity();
                 if before == page.len() {
-                    page.reserve_exact(before.max(1));
+                    // Small shops have small pages.
+                    let more = if number < 4 { before.max(1) } else { PAGE };
+                    page.reserve_exact(more);
                     self.bytes += (page.capacity() - before) * size_of::<Buyer>();
                 }
                 page.push(buyer);

@@ -40,7 +40,7 @@ impl Shop {
             let fact = record::ShopApplied {
                 shop: Some(resolved),
             };
-            self.emit(Fact::ShopApplied(fact.into()), draft);
+            self.emit_other(Fact::ShopApplied(fact.into()), draft);
         }
         Ok(api::ApplyShopResponse {
             shop: Some(self.document.clone()),
@@ -72,7 +72,7 @@ impl Shop {
             weights.sort_by(|a, b| a.agent_id.cmp(&b.agent_id));
             let etag = self.next_etag();
             let fact = record::WeightsSet { weights, etag };
-            self.emit(Fact::WeightsSet(fact), draft);
+            self.emit_other(Fact::WeightsSet(fact), draft);
         }
         Ok(api::SetWeightsResponse {
             etag: self.document.etag.clone(),
@@ -108,11 +108,11 @@ impl Shop {
         waiting.sort_unstable();
         for (_, _, buyer_id) in waiting {
             let cancelled = record::WaitingCancelled { buyer_id };
-            self.emit(Fact::WaitingCancelled(cancelled), draft);
+            self.emit_other(Fact::WaitingCancelled(cancelled), draft);
         }
         let etag = self.next_etag();
         let deleted = record::ShopDeleted { etag: etag.clone() };
-        self.emit(Fact::ShopDeleted(deleted), draft);
+        self.emit_other(Fact::ShopDeleted(deleted), draft);
         Ok(api::DeleteShopResponse { etag })
     }
 

@@ -187,14 +187,14 @@ impl Shop {
         }
     }
 
-    /// Frees the contact at the head of the queue if it has expired.
-    pub fn free_contact(&mut self, now: i64) {
+    /// Frees the contact at the head of the queue if it has expired; whether there was something to do.
+    pub fn free_contact(&mut self, now: i64) -> bool {
         let Some((generation, leaver)) = self.leavers.first() else {
-            return;
+            return false;
         };
         let age = now.saturating_sub(leaver.consulted_at_ms());
         if age <= self.lookup.contact_lifetime_ms() {
-            return;
+            return false;
         }
         let buyer = &self.buyers[leaver.buyer];
         let kept = buyer.left_in == generation && !buyer.is_live();
@@ -209,6 +209,7 @@ impl Shop {
             }
             _ => self.drop_first_contact(),
         }
+        true
     }
 
     /// Forgets the contacts of generations up to this one: they are stored.

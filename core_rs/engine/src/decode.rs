@@ -26,32 +26,6 @@ pub fn command(kind: CommandKind, bytes: &[u8]) -> Result<Command, Refusal> {
     })
 }
 
-/// A command of a kind that comes in batches, to decode into.
-pub fn empty(kind: CommandKind) -> Command {
-    match kind {
-        CommandKind::Message => Command::Message(Default::default()),
-        CommandKind::Order => Command::Order(Default::default()),
-        _ => Command::Route(Default::default()),
-    }
-}
-
-/// As `command`, into one of the same kind, whose memory is used again where that is possible.
-pub fn command_into(kind: CommandKind, bytes: &[u8], to: &mut Command) -> Result<(), Refusal> {
-    match to {
-        Command::Route(request) => message_into(&ROUTE, bytes, request),
-        Command::Message(event) => message_into(&MESSAGE_EVENT, bytes, event),
-        _ => {
-            *to = command(kind, bytes)?;
-            Ok(())
-        }
-    }
-}
-
-fn message_into<M: Message>(shape: &Shape, bytes: &[u8], to: &mut M) -> Result<(), Refusal> {
-    to.clear();
-    to.merge(bytes).map_err(|_| explain(shape, bytes))
-}
-
 /// Decodes one message, or says what is wrong with it first.
 pub fn message<M: Message + Default>(shape: &Shape, bytes: &[u8]) -> Result<M, Refusal> {
     M::decode(bytes).map_err(|_| explain(shape, bytes))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::facts::{Name, name};
 use crate::inquiry::Asked;
 use crate::maps::Map;
 use crate::proto::fenliu::v1 as api;
@@ -86,16 +87,16 @@ pub struct Lookup {
     pub reception_mode: ReceptionMode,
     /// Each group has its own reception mode.
     pub mode_by_group: bool,
-    /// Empty: no robot.
-    pub robot_id: String,
+    /// None: no robot.
+    pub robot_id: Name,
     pub robot_percent: i32,
     pub queue_limit: usize,
     pub queue_timeout_ms: i64,
     pub reply_timeout_ms: i64,
     pub max_hops: i64,
     pub offline_target: OfflineTarget,
-    pub proxy_agent_id: String,
-    pub owner_agent_id: String,
+    pub proxy_agent_id: Name,
+    pub owner_agent_id: Name,
     pub idle_close_ms: i64,
     pub timestamp_skew_ms: i64,
     /// By id; a group's place here is its index everywhere.
@@ -145,9 +146,9 @@ impl Lookup {
             idle_close_ms: settings.idle_close_ms(),
             timestamp_skew_ms: settings.timestamp_skew_ms(),
             precedence: settings.binding_precedence,
-            robot_id: settings.robot_id,
-            proxy_agent_id: settings.proxy_agent_id,
-            owner_agent_id: document.owner_agent_id.clone(),
+            robot_id: name(&settings.robot_id),
+            proxy_agent_id: name(&settings.proxy_agent_id),
+            owner_agent_id: name(&document.owner_agent_id),
             ..Self::default()
         };
         for buyer in &settings.buyer_agents {

@@ -1,15 +1,14 @@
 //! An entry in the making: the command, its time, and the facts it has led to so far.
 
 use crate::buyers::Key;
-use crate::entry::Encoded;
+use crate::facts::{Decided, Fact};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::state::Shop;
+use crate::views::Command;
 use record::CloseCause;
-use record::entry::Command;
-use record::fact::Fact;
 
 pub struct Draft<'a> {
-    pub command: &'a Command,
+    pub command: &'a Command<'a>,
     pub now: i64,
     pub facts: Vec<Fact>,
 }
@@ -17,9 +16,10 @@ pub struct Draft<'a> {
 /// Room that one command after the other uses.
 #[derive(Default)]
 pub struct Scratch {
-    pub encoded: Encoded,
     /// Those of the last command, until the next one.
     pub facts: Vec<Fact>,
+    /// What the last command is answered with.
+    pub reply: Vec<u8>,
 }
 
 /// When a fact takes effect.
@@ -47,6 +47,11 @@ impl Shop {
         draft.facts.push(fact);
     }
 
+    /// A fact that does not come with nearly every command.
+    pub fn emit_other(&mut self, fact: record::fact::Fact, draft: &mut Draft) {
+        self.emit(Fact::Other(fact), draft);
+    }
+
     pub fn emit_close(
         &mut self,
         conversation: u64,
@@ -67,10 +72,10 @@ impl Shop {
         &mut self,
         buyer: Key,
         when: When,
-        decided: record::Decided,
+        decided: Decided,
         draft: &mut Draft,
     ) {
-        let decided = record::Decided {
+        let decided = Decided {
             buyer_id: self.buyers[buyer].id().to_owned(),
             at_ms: match when {
                 When::Now => 0,

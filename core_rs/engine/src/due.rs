@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::buyers::Key;
 use crate::draft::{Draft, When};
+use crate::facts::Decided;
 use crate::inquiry::{self, Asked};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
@@ -50,7 +51,7 @@ impl Shop {
                         agent_id: agent_id.to_string(),
                         at_ms,
                     };
-                    self.emit(Fact::VolumeReset(reset), draft);
+                    self.emit_other(Fact::VolumeReset(reset), draft);
                 }
             }
             self.settle(When::Due(at_ms), draft);
@@ -160,12 +161,12 @@ impl Shop {
                 conversation: number,
                 at_ms,
             };
-            self.emit(Fact::ReplyTimedOut(timed_out), draft);
+            self.emit_other(Fact::ReplyTimedOut(timed_out), draft);
             return;
         }
         self.emit_close(number, CloseCause::ReplyTimeout, at_ms, draft);
         // Chosen only now: the close may have changed weights in the pool.
-        let decided = record::Decided {
+        let decided = Decided {
             reason: Reason::ReplyTimeout.into(),
             previous_conversation: number,
             ..self

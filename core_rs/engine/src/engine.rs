@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::books::Books;
 use crate::cache::{Chunks, Missing};
 use crate::chunks::Bad;
-use crate::command::{self, Answer};
+use crate::command::{Answer, NEEDS_CHUNKS};
 use crate::decode;
 use crate::draft::Scratch;
 use crate::logs::{Logs, PartitionEntries};
@@ -23,10 +23,17 @@ use crate::refusal::{Reason, Refusal};
 use crate::state::Shop;
 use crate::stored::StoredShops;
 use crate::validation;
+use crate::views::{Command, Whole};
 use api::Outcome;
 use record::CommandKind;
-use record::entry::Command;
 use record::fact::Fact;
+
+/// What became of a command, apart from the reply.
+pub(crate) struct Ran {
+    /// As in an `Answer`.
+    pub code: i32,
+    pub partition: Option<u32>,
+}
 
 /// How far `Engine::apply` came.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,7 +84,7 @@ pub fn partition_of(shop_id: &str, partitions: u32) -> u32 {
 pub struct Engine {
     pub(crate) partitions: u32,
     /// Those in memory.
-    pub(crate) shops: Map<Arc<str>, Shop>,
+    pub(crate) shops: Map<Arc<str>, Box<Shop>>,
     /// Those that are not.
     pub(crate) stored: StoredShops,
     pub(crate) chunks: Chunks,
@@ -119,9 +126,41 @@ impl Engine {
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
         let kind = command_kind(kind)?;
-        match decode::command(kind, request) {
-            Ok(command) => self.run(&command, now_ms, actor, log),
-            Err(refusal) => Ok(Answer::new(Err(refusal), None)),
+        let ran = match Command::read(kind, request) {
+            Some(command) => self.run(&command, now_ms, actor, log)?,
+            None => match decode::command(kind, request) {
+                Ok(command) => self.run(&(&command).into(), now_ms, actor, log)?,
+                Err(refusal) => self.refuse(refusal, None),
+            },
+        };
+        Ok(self.answer(ran))
+    }
+
+    /// What a command that ran is answered.
+    fn answer(&mut self, ran: Ran) -> Answer {
+        Answer {
+            code: ran.code,
+            reply: std::mem::take(&mut self.scratch.reply),
+            partition: ran.partition,
+        }
+    }
+
+    /// The last reply.
+    pub(crate) fn reply(&self) -> &[u8] {
+        &self.scratch.reply
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Refusal, partition: Option<u32>) -> Ran {
+        let code = refusal.code();
+        self.scratch.reply = refusal.status();
+        Ran { code, partition }
+    }
+
+    fn need(&mut self, missing: &Missing, partition: Option<u32>) -> Ran {
+        self.scratch.reply = missing.concat();
+        Ran {
+            code: NEEDS_CHUNKS,
+            partition,
         }
     }
 
@@ -132,23 +171,24 @@ impl Engine {
         now_ms: i64,
         actor: &str,
         log: &mut Vec<u8>,
-    ) -> Result<Answer, Error> {
-        let shop_id = command::shop_id(command);
+    ) -> Result<Ran, Error> {
+        let shop_id = command.shop_id();
         let partition = (!shop_id.is_empty()).then(|| self.partition_of(shop_id));
         if let Err(refusal) = validation::command(command) {
-            return Ok(Answer::new(Err(refusal), partition));
+            return Ok(self.refuse(refusal, partition));
         }
         let mut missing = Missing::default();
         if !self.shops.contains_key(shop_id) {
             self.reach(shop_id, &mut missing)?;
             if !missing.is_empty() {
-                return Ok(Answer::needs(&missing, partition));
+                return Ok(self.need(&missing, partition));
             }
         }
+        let creates = matches!(command, Command::Other(Whole::ApplyShop(_)));
         let Some(shop) = self.shops.get_mut(shop_id) else {
-            if !matches!(command, Command::ApplyShop(_)) {
+            if !creates {
                 let refusal = Refusal::of(Reason::ShopNotFound, "shop_id");
-                return Ok(Answer::new(Err(refusal), partition));
+                return Ok(self.refuse(refusal, partition));
             }
             let mut shop = Shop::new(partition.unwrap_or_default());
             self.books.begin(&mut shop);
@@ -156,7 +196,7 @@ impl Engine {
             if result.is_ok() {
                 self.put(shop);
             }
-            return Ok(Answer::new(result, partition));
+            return Ok(self.ran(result, partition));
         };
         self.books.begin(shop);
         if shop.has_segments() {
@@ -168,11 +208,11 @@ impl Engine {
                 &mut missing,
             )?;
             if !missing.is_empty() {
-                return Ok(Answer::needs(&missing, partition));
+                return Ok(self.need(&missing, partition));
             }
         }
         let was_deleted = shop.deleted;
-        let result = if was_deleted && !matches!(command, Command::ApplyShop(_)) {
+        let result = if was_deleted && !creates {
             Err(Refusal::of(Reason::ShopNotFound, "shop_id"))
         } else {
             shop.run(command, now_ms, actor, &mut self.scratch, log)
@@ -184,7 +224,14 @@ impl Engine {
                 .ids
                 .insert(shop.document.shop_id.as_str().into(), shop.deleted);
         }
-        Ok(Answer::new(result, partition))
+        Ok(self.ran(result, partition))
+    }
+
+    fn ran(&mut self, result: Result<(), Refusal>, partition: Option<u32>) -> Ran {
+        match result {
+            Ok(()) => Ran { code: 0, partition },
+            Err(refusal) => self.refuse(refusal, partition),
+        }
     }
 
     /// Names the chunks that deciding a command needs; a bad command needs none.
@@ -196,8 +243,8 @@ impl Engine {
         if validation::command(command).is_err() {
             return Ok(());
         }
-        self.reach(command::shop_id(command), missing)?;
-        if let Some(shop) = self.shops.get_mut(command::shop_id(command)) {
+        self.reach(command.shop_id(), missing)?;
+        if let Some(shop) = self.shops.get_mut(command.shop_id()) {
             fetch(shop, command, Purpose::Decide, &mut self.chunks, missing)?;
             shop.forget_fetched();
         }
@@ -216,7 +263,7 @@ impl Engine {
                 None => self.chunks.name_missing(&place.head, missing),
             }
         }
-        Ok(self.shops.get_mut(shop_id))
+        Ok(self.shops.get_mut(shop_id).map(Box::as_mut))
     }
 
     /// Puts a shop in place in memory.
@@ -226,19 +273,19 @@ impl Engine {
         self.books.watch(&mut shop);
         self.books.enter(id.clone(), shop.deleted, shop.partition);
         self.stored.take(&id);
-        self.shops.insert(id, shop);
+        self.shops.insert(id, shop.into());
     }
 
     /// Takes a shop out of memory.
     pub(crate) fn take(&mut self, shop_id: &str) -> Option<Shop> {
         self.books.overdue.remove(shop_id);
-        self.shops.remove(shop_id)
+        self.shops.remove(shop_id).map(|shop| *shop)
     }
 
     /// Applies what is due in every shop; by ascending partition, then shop id.
     pub fn tick(&mut self, now_ms: i64) -> Result<Vec<PartitionEntries>, Error> {
         // All are loaded before anything is changed.
-        for id in self.stored.due(now_ms) {
+        for id in self.stored.due(now_ms, usize::MAX) {
             if let Some(place) = self.stored.get(&id)
                 && let Some(head) = self.chunks.head(&place.head)
             {
@@ -266,10 +313,10 @@ impl Engine {
                 continue;
             };
             let shop_id = id.to_string();
-            let tick = Command::Tick(record::Tick { shop_id });
+            let tick = Whole::Tick(record::Tick { shop_id });
             self.books.begin(shop);
             // A tick of a known shop is never refused and has an empty reply.
-            let _ = shop.run(&tick, now_ms, "", &mut self.scratch, &mut entry);
+            let _ = shop.run(&(&tick).into(), now_ms, "", &mut self.scratch, &mut entry);
             if !entry.is_empty() {
                 logs.add(shop.partition, &entry);
                 entry.clear();
@@ -318,7 +365,7 @@ impl Engine {
         };
         while !rest.is_empty() {
             let entry = read_entry(&mut rest)?;
-            let missing = self.apply_entry(&entry, shop_id)?;
+            let missing = self.apply_entry(entry, shop_id)?;
             if !missing.is_empty() {
                 applied.missing = missing.concat();
                 break;
@@ -330,14 +377,15 @@ impl Engine {
     }
 
     /// Applies an entry, or names the chunks that takes. With `only` that shop's alone.
-    fn apply_entry(&mut self, entry: &record::Entry, only: &str) -> Result<Missing, Error> {
+    fn apply_entry(&mut self, entry: record::Entry, only: &str) -> Result<Missing, Error> {
         let Some(command) = &entry.command else {
             return value_error("an entry without a command");
         };
         if entry.facts.iter().any(|fact| fact.fact.is_none()) {
             return value_error("an entry with an unknown fact");
         }
-        let shop_id = command::shop_id(command);
+        let view = Command::from(command);
+        let shop_id = view.shop_id();
         let mut missing = Missing::default();
         if !only.is_empty() && only != shop_id {
             return Ok(missing);
@@ -348,20 +396,14 @@ impl Engine {
         }
         if let Some(shop) = self.shops.get_mut(shop_id) {
             self.books.begin(shop);
-            if shop.has_segments() && !gives_a_contact(entry, command) {
-                fetch(
-                    shop,
-                    command,
-                    Purpose::Apply,
-                    &mut self.chunks,
-                    &mut missing,
-                )?;
+            if shop.has_segments() && !gives_a_contact(&entry, &view) {
+                fetch(shop, &view, Purpose::Apply, &mut self.chunks, &mut missing)?;
                 if !missing.is_empty() {
                     return Ok(missing);
                 }
             }
             let was_deleted = shop.deleted;
-            shop.apply_entry(entry, command);
+            shop.apply_entry(&view, entry.facts, entry.now_ms);
             shop.forget_fetched();
             self.books.watch(shop);
             if shop.deleted != was_deleted {
@@ -379,7 +421,7 @@ impl Engine {
         }
         let mut shop = Shop::new(self.partition_of(shop_id));
         self.books.begin(&mut shop);
-        shop.apply_entry(entry, command);
+        shop.apply_entry(&view, entry.facts, entry.now_ms);
         self.put(shop);
         Ok(missing)
     }
@@ -393,7 +435,10 @@ impl Engine {
             ..
         } = read_entry(&mut entry)?;
         match command {
-            Some(command) if entry.is_empty() => self.run(&command, now_ms, &actor, log),
+            Some(command) if entry.is_empty() => {
+                let ran = self.run(&(&command).into(), now_ms, &actor, log)?;
+                Ok(self.answer(ran))
+            }
             Some(_) => value_error("more than one entry"),
             None => value_error("an entry without a command"),
         }

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
+use crate::facts::{self, Decided};
 use crate::lines::Order;
-use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
 use crate::steps::Ask;
@@ -12,7 +12,7 @@ use api::{OfflineTarget, Outcome, Reason};
 
 impl Shop {
     /// Step 9: the queue, if the buyer is in it or there is room.
-    pub fn enqueue(&self, ask: &Ask) -> Option<record::Decided> {
+    pub fn enqueue(&self, ask: &Ask) -> Option<Decided> {
         match self.waiting(ask.buyer) {
             Some(entry) if entry.outcome == Outcome::Queued => {
                 Some(self.queued(Reason::StillWaiting, entry.order()))
@@ -26,7 +26,7 @@ impl Shop {
         }
     }
 
-    fn queued(&self, reason: Reason, order: Order) -> record::Decided {
+    fn queued(&self, reason: Reason, order: Order) -> Decided {
         let position = self.lines.queue_position(order);
         let releases = &self.slot_releases;
         let estimated_wait_ms = match (releases.front(), releases.back()) {
@@ -37,7 +37,7 @@ impl Shop {
             }
             _ => 0,
         };
-        record::Decided {
+        Decided {
             queue_position: u32::try_from(position).unwrap_or(u32::MAX),
             estimated_wait_ms,
             ..self.decision(Outcome::Queued, reason)
@@ -45,9 +45,9 @@ impl Shop {
     }
 
     /// Step 10. `keeps_entry`: a waiting entry of the buyer's stays as it is.
-    pub fn put_by(&self, ask: &Ask, handoff: bool, keeps_entry: bool) -> record::Decided {
+    pub fn put_by(&self, ask: &Ask, handoff: bool, keeps_entry: bool) -> Decided {
         if let Some(conversation) = self.robot_conversation(ask.buyer) {
-            return record::Decided {
+            return Decided {
                 conversation,
                 pool_entry: true,
                 ..self.to_robot(Reason::HandoffUnavailable)
@@ -59,7 +59,7 @@ impl Shop {
             } else {
                 Reason::OfflineRobot
             };
-            return record::Decided {
+            return Decided {
                 pool_entry: true,
                 ..self.to_robot(reason)
             };
@@ -68,8 +68,8 @@ impl Shop {
             if entry.outcome == Outcome::Queued {
                 return self.queued(Reason::StillWaiting, entry.order());
             }
-            return record::Decided {
-                agent_id: entry.agent_id.clone(),
+            return Decided {
+                agent_id: facts::name(&entry.agent_id),
                 ..self.decision(entry.outcome, Reason::StillWaiting)
             };
         }
@@ -80,17 +80,17 @@ impl Shop {
     }
 
     /// Nobody is ONLINE, and there is no robot.
-    fn leave_message(&self) -> record::Decided {
+    fn leave_message(&self) -> Decided {
         let proxy = &self.lookup.proxy_agent_id;
         let owner = &self.lookup.owner_agent_id;
         let (reason, agent_id) = match self.lookup.offline_target {
-            OfflineTarget::Proxy if !proxy.is_empty() => (Reason::OfflineProxy, proxy),
-            OfflineTarget::Proxy | OfflineTarget::Owner if !owner.is_empty() => {
+            OfflineTarget::Proxy if proxy.is_some() => (Reason::OfflineProxy, proxy),
+            OfflineTarget::Proxy | OfflineTarget::Owner if owner.is_some() => {
                 (Reason::OfflineOwner, owner)
             }
             _ => return self.decision(Outcome::Pooled, Reason::OfflinePool),
         };
-        record::Decided {
+        Decided {
             agent_id: agent_id.clone(),
             ..self.decision(Outcome::LeftMessage, reason)
         }

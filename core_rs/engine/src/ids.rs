@@ -13,7 +13,8 @@ pub fn decision(number: u64) -> String {
 }
 
 fn id(letter: u8, number: u64) -> String {
-    Id::new(letter, number).as_str().to_owned()
+    let id = Id::new(letter, number);
+    String::from_utf8_lossy(id.bytes()).into_owned()
 }
 
 /// An id without an allocation.
@@ -40,8 +41,8 @@ impl Id {
         Self { text, start }
     }
 
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[self.start..]).unwrap_or_default()
+    pub fn bytes(&self) -> &[u8] {
+        &self.text[self.start..]
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::proto::fenliu::engine::v1 as record;
-use crate::proto::fenliu::v1 as api;
+use crate::views::Route;
 
 /// What is known of an inquiry besides the buyer; none when that is nothing.
 pub type Kept = Option<Arc<record::Inquiry>>;
 
 /// What the steps read of an inquiry, wherever it is.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Asked<'a> {
     pub order_status: i32,
     pub product_id: &'a str,
@@ -17,19 +17,19 @@ pub struct Asked<'a> {
     pub page_source: &'a str,
     pub dedicated_agent_id: &'a str,
     pub priority: i32,
-    pub exclude_agent_ids: &'a [String],
+    pub exclude_agent_ids: Vec<&'a str>,
 }
 
-impl<'a> From<&'a api::RouteRequest> for Asked<'a> {
-    fn from(request: &'a api::RouteRequest) -> Self {
+impl<'a> From<&'a Route<'_>> for Asked<'a> {
+    fn from(request: &'a Route<'_>) -> Self {
         Self {
             order_status: request.order_status,
-            product_id: &request.product_id,
-            intent: &request.intent,
-            page_source: &request.page_source,
-            dedicated_agent_id: &request.dedicated_agent_id,
+            product_id: request.product_id,
+            intent: request.intent,
+            page_source: request.page_source,
+            dedicated_agent_id: request.dedicated_agent_id,
             priority: request.priority,
-            exclude_agent_ids: &request.exclude_agent_ids,
+            exclude_agent_ids: request.exclude_agent_ids.clone(),
         }
     }
 }
@@ -46,7 +46,7 @@ impl<'a> From<&'a Kept> for Asked<'a> {
             page_source: &kept.page_source,
             dedicated_agent_id: &kept.dedicated_agent_id,
             priority: kept.priority,
-            exclude_agent_ids: &kept.exclude_agent_ids,
+            exclude_agent_ids: kept.exclude_agent_ids.iter().map(|id| &**id).collect(),
         }
     }
 }
@@ -74,7 +74,11 @@ impl Asked<'_> {
             page_source: self.page_source.to_owned(),
             dedicated_agent_id: self.dedicated_agent_id.to_owned(),
             priority: self.priority,
-            exclude_agent_ids: self.exclude_agent_ids.to_vec(),
+            exclude_agent_ids: self
+                .exclude_agent_ids
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }))
     }
 }

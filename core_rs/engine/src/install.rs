@@ -50,6 +50,9 @@ impl Shop {
         self.drop_accumulators(document);
         let seeds = self.pool_seeds(document);
         let before: Vec<u32> = self.members().collect();
+        if self.agents.is_empty() {
+            self.agents.reserve_exact(document.agents.len());
+        }
         let mut staying = Map::default();
         for agent in &document.agents {
             let slot = self.intern(&agent.agent_id);
@@ -230,6 +233,7 @@ impl Shop {
         known.sort_unstable();
         let new = |slot: &&u32| known.binary_search(slot).is_err();
         members.extend(scope.iter().filter(new).map(|&slot| Member::new(slot)));
+        members.shrink_to_fit();
         members.sort_by_key(|member| self.agents[member.agent as usize].doc_index);
         for (place, member) in (0..).zip(&members) {
             if scope.binary_search(&member.agent).is_ok() {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod ahead;
 mod apply;
 mod batch;
 mod books;
@@ -22,6 +23,7 @@ mod draft;
 mod due;
 mod engine;
 mod entry;
+mod facts;
 mod hold;
 mod ids;
 mod index;
@@ -60,8 +62,10 @@ mod tape;
 mod timeline;
 mod transfer;
 mod validation;
+mod views;
 mod volume;
 mod waiting;
+mod wire;
 
 pub use batch::BatchAnswer;
 pub use command::Answer;

@@ -62,6 +62,7 @@ impl Shop {
         shop.last_decision = snapshot.last_decision;
         shop.last_conversation = snapshot.last_conversation;
         shop.clamped_timestamps = snapshot.clamped_timestamps;
+        shop.agents.reserve_exact(snapshot.agents.len());
         for state in snapshot.agents {
             let slot = shop.intern(&state.agent_id);
             let agent = shop.agent_mut(slot);
@@ -187,7 +188,7 @@ impl Shop {
         let open = Conversation {
             buyer,
             agent: slot,
-            group: state.group_id.as_str().into(),
+            group: self.group_named(&state.group_id),
             opened_at_ms: state.opened_at_ms,
             last_activity_ms: state.last_activity_ms,
             awaiting: state.awaiting,

@@ -1,20 +1,20 @@
 //! Message events: who wrote in which conversation, and when.
 
 use crate::draft::{Draft, When};
+use crate::facts::{Decided, Fact, Noted};
 use crate::inquiry::Asked;
-use crate::proto::fenliu::engine::v1 as record;
+use crate::proto::fenliu::engine::v1::CloseCause;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
 use crate::route;
 use crate::state::{Conversation, Shop};
+use crate::views::Event;
 use api::Sender;
-use record::CloseCause;
-use record::fact::Fact;
 
 impl Shop {
     pub fn decide_message(
         &mut self,
-        event: &api::MessageEvent,
+        event: &Event,
         draft: &mut Draft,
     ) -> Result<api::MessageResult, Refusal> {
         let mut noted = self.note(event, draft.now)?;
@@ -39,9 +39,9 @@ impl Shop {
     }
 
     /// What the event says, as a fact; refuses what cannot be.
-    fn note(&self, event: &api::MessageEvent, now: i64) -> Result<record::MessageNoted, Refusal> {
+    fn note(&self, event: &Event, now: i64) -> Result<Noted, Refusal> {
         let sender = event.sender();
-        let named = match event.conversation_id.as_str() {
+        let named = match event.conversation_id {
             "" => None,
             id => {
                 let refused = || Refusal::of(Reason::ConversationNotFound, "conversation_id");
@@ -50,19 +50,19 @@ impl Shop {
         };
         if let Some(open) = named.and_then(|number| self.conversations.get(number))
             && !event.buyer_id.is_empty()
-            && !self.buyers[open.buyer].is(&event.buyer_id)
+            && !self.buyers[open.buyer].is(event.buyer_id)
         {
             return Err(Refusal::invalid("buyer_id", "not the conversation's buyer"));
         }
         let has_author = matches!(sender, Sender::Agent | Sender::AutoReply);
-        let author = match event.agent_id.as_str() {
+        let author = match event.agent_id {
             id if has_author && !id.is_empty() => {
                 let refused = || Refusal::of(Reason::AgentNotFound, "agent_id");
                 Some(self.member(id).ok_or_else(refused)?)
             }
             _ => None,
         };
-        let of_buyer = || self.buyers[self.buyers.find(&event.buyer_id)?].open();
+        let of_buyer = || self.buyers[self.buyers.find(event.buyer_id)?].open();
         let conversation = named.or_else(of_buyer);
         let open = conversation.and_then(|number| self.conversations.get(number));
         let author = match (author, open) {
@@ -88,7 +88,7 @@ impl Shop {
             let buyer = &self.buyers[open.buyer];
             event.buyer_id.is_empty().then(|| buyer.id().to_owned())
         };
-        Ok(record::MessageNoted {
+        Ok(Noted {
             conversation: if opened {
                 self.last_conversation + 1
             } else {
@@ -96,7 +96,8 @@ impl Shop {
             },
             at_ms,
             clamped: at_ms != sent_at_ms,
-            agent_id: author.map_or_else(String::new, |slot| self.agent(slot).id.to_string()),
+            agent_id: author.map(|slot| self.agent(slot).id.clone()),
+            slot: author,
             opened,
             buyer_id: match robot {
                 Some(open) if opened => unnamed(open).unwrap_or_default(),
@@ -106,9 +107,9 @@ impl Shop {
     }
 
     /// The robot's open conversation that the event belongs to.
-    fn robot_conversation_of(&self, event: &api::MessageEvent) -> Option<u64> {
-        match event.conversation_id.as_str() {
-            "" => self.robot_conversation(self.buyers.find(&event.buyer_id)),
+    fn robot_conversation_of(&self, event: &Event) -> Option<u64> {
+        match event.conversation_id {
+            "" => self.robot_conversation(self.buyers.find(event.buyer_id)),
             id => self.issued(id),
         }
     }
@@ -121,13 +122,13 @@ impl Shop {
     }
 
     /// The buyer writes, but the conversation's agent has left: the buyer is routed again.
-    fn move_on(&mut self, conversation: u64, draft: &mut Draft) -> record::Decided {
+    fn move_on(&mut self, conversation: u64, draft: &mut Draft) -> Decided {
         let open = &self.conversations[conversation];
         let buyer = open.buyer;
         let inquiry = open.inquiry.clone();
         self.emit_close(conversation, CloseCause::HandlerOffline, draft.now, draft);
         let ask = self.ask_of(buyer, Asked::from(&inquiry), draft.now);
-        let decided = record::Decided {
+        let decided = Decided {
             previous_conversation: conversation,
             ..self.decide_steps(&ask, false)
         };

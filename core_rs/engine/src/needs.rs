@@ -5,10 +5,9 @@ use crate::buyers::Contact;
 use crate::cache::{Chunks, Missing};
 use crate::chunks::{self, Bad};
 use crate::keeping::Fetched;
-use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::{Answered, FETCHED};
 use crate::state::Shop;
-use record::entry::Command;
+use crate::views::{Command, Whole};
 
 /// What the ids of a command are needed for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,16 +41,18 @@ impl Shop {
         let search = &mut Search { chunks, missing };
         if purpose == Purpose::Decide {
             match command {
-                Command::Message(event) => self.fetch_message_event(&event.event_id, search)?,
-                Command::Order(event) => self.fetch_order_event(&event.event_id, search)?,
+                Command::Message(event) => self.fetch_message_event(event.event_id, search)?,
+                Command::Other(Whole::Order(event)) => {
+                    self.fetch_order_event(&event.event_id, search)?
+                }
                 _ => self.fetch_request(command.request_id(), search)?,
             }
         }
         match command {
-            Command::Route(request) => self.fetch_contact(&request.buyer_id, search),
+            Command::Route(request) => self.fetch_contact(request.buyer_id, search),
             Command::Message(event) => {
-                self.fetch_contact(&event.buyer_id, search)?;
-                match self.issued(&event.conversation_id) {
+                self.fetch_contact(event.buyer_id, search)?;
+                match self.issued(event.conversation_id) {
                     Some(number) if !self.conversations.contains(number) => {
                         self.fetch_contact_of(number, search)
                     }

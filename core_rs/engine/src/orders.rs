@@ -14,7 +14,7 @@ impl Shop {
         };
         let latest = draft.now.saturating_add(self.lookup.timestamp_skew_ms);
         let at_ms = occurred_at_ms.min(latest);
-        self.emit(Fact::OrderNoted(record::OrderNoted { at_ms }), draft);
+        self.emit_other(Fact::OrderNoted(record::OrderNoted { at_ms }), draft);
         api::OrderResult::default()
     }
 }

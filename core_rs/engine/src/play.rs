@@ -9,18 +9,18 @@ use prost::Message;
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use crate::command::{self, NEEDS_CHUNKS};
+use crate::command::NEEDS_CHUNKS;
 use crate::engine::{Engine, Error};
+use crate::facts::{Decided, Fact, text};
 use crate::ids;
 use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
 use crate::supposed::Supposed;
+use crate::views::{Command as View, Whole as Command};
 use api::{Outcome, Reason, Sender};
 use record::CommandKind;
-use record::entry::Command;
-use record::fact::Fact;
 
 /// No event, no buyer.
 const NONE: u32 = u32::MAX;
@@ -387,7 +387,7 @@ impl<'a> Play<'a> {
         event.done = true;
         let (number, begins) = (event.buyer, event.begins);
         if let Some(bound) = self.bound(engine, place, at_ms)?
-            && command::shop_id(&bound) == self.playing.shop_id
+            && View::from(&bound).shop_id() == self.playing.shop_id
         {
             self.played.happened += 1;
             let named = match &bound {
@@ -507,7 +507,7 @@ impl<'a> Play<'a> {
             self.played.busy_met |= engine.busy_met(&self.playing);
         }
         engine.scratch.facts.clear();
-        let answer = engine.run(command, at_ms, "", &mut self.entries)?;
+        let answer = engine.run(&command.into(), at_ms, "", &mut self.entries)?;
         if answer.code == NEEDS_CHUNKS {
             return Err(not_loaded());
         }
@@ -538,11 +538,11 @@ impl<'a> Play<'a> {
             Fact::MessageNoted(noted) if noted.opened => {
                 let buyer = self.buyer_of(&noted.buyer_id, buyer, named);
                 self.last_conversation = noted.conversation;
-                let agent_id: Arc<str> = noted.agent_id.as_str().into();
+                let agent_id = noted.agent_id.clone().unwrap_or_default();
                 self.receive(&agent_id, now_ms);
                 self.has_now(buyer, Has::Agent(agent_id, noted.conversation), now_ms);
             }
-            Fact::WaitingCancelled(cancelled) => {
+            Fact::Other(record::fact::Fact::WaitingCancelled(cancelled)) => {
                 let buyer = self.buyer_of(&cancelled.buyer_id, buyer, named);
                 self.has_now(buyer, Has::Nobody, now_ms);
             }
@@ -559,7 +559,7 @@ impl<'a> Play<'a> {
         self.buyer_numbers.get(id).copied().unwrap_or(NONE)
     }
 
-    fn note_decided(&mut self, decided: &record::Decided, now_ms: i64, buyer: u32) {
+    fn note_decided(&mut self, decided: &Decided, now_ms: i64, buyer: u32) {
         let at_ms = if decided.at_ms == 0 {
             now_ms
         } else {
@@ -570,7 +570,7 @@ impl<'a> Play<'a> {
             self.last_conversation = decided.conversation;
         }
         self.played.decisions += u64::from(at_ms >= self.playing.start_ms);
-        let agent_id = || Arc::<str>::from(decided.agent_id.as_str());
+        let agent_id = || decided.agent_id.clone().unwrap_or_default();
         let has = match decided.outcome() {
             Outcome::Agent => {
                 let agent_id = agent_id();
@@ -579,13 +579,14 @@ impl<'a> Play<'a> {
                     let pooled = decided.pool_of_all_groups || !decided.pool_group_ids.is_empty();
                     let picked = pooled && !decided.charged;
                     let other = matches!(decided.reason(), Reason::Dedicated | Reason::Transfer);
-                    let meant = self.playing.agent_ids.contains(&decided.agent_id);
+                    let agent = text(&decided.agent_id);
+                    let meant = self.playing.agent_ids.iter().any(|id| id == agent);
                     self.played.contacts_met += u64::from(meant && !picked && !other);
                 }
                 Has::Agent(agent_id, decided.conversation)
             }
             Outcome::Robot => Has::Robot(decided.conversation),
-            Outcome::LeftMessage if !decided.agent_id.is_empty() => Has::Left(agent_id()),
+            Outcome::LeftMessage if decided.agent_id.is_some() => Has::Left(agent_id()),
             _ => Has::Nobody,
         };
         self.has_now(buyer, has, at_ms);

@@ -62,7 +62,7 @@ impl Shop {
             && agent.cause == wanted.cause
             && (wanted.awaiting.is_none() || wanted.awaiting == agent.absolute_awaiting);
         if !same {
-            self.emit(Fact::PresenceChanged(wanted), draft);
+            self.emit_other(Fact::PresenceChanged(wanted), draft);
         }
         Ok(slot)
     }
@@ -86,7 +86,7 @@ impl Shop {
                 session_id: String::new(),
                 awaiting: None,
             };
-            self.emit(Fact::PresenceChanged(changed), draft);
+            self.emit_other(Fact::PresenceChanged(changed), draft);
         }
     }
 }

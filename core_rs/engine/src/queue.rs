@@ -61,6 +61,12 @@ impl<T: Copy> Queue<T> {
         Some(item)
     }
 
+    /// All, the first first.
+    pub fn iter(&self) -> impl Iterator<Item = T> {
+        let items = self.blocks.iter().flatten().copied();
+        items.skip(self.front)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
@@ -97,6 +103,8 @@ mod tests {
             assert_eq!(queue.first(), (taken < next).then_some(taken));
             assert_eq!(queue.last(), (taken < next).then(|| next - 1));
             assert_eq!(queue.is_empty(), taken == next);
+            let three = taken..next.min(taken + 3);
+            assert!(queue.iter().take(3).eq(three));
             if step % 1_000 == 0 {
                 assert_eq!(queue.len(), (next - taken) as usize);
             }

@@ -97,6 +97,11 @@ impl Remembered {
         Learned::read(self.tape.get(place))
     }
 
+    /// Has what an id leads to brought from memory; the number means nothing.
+    pub fn look(&self, id: &str) -> u32 {
+        self.index.look(self.hash(id)).unwrap_or_default()
+    }
+
     /// What is remembered of the id, if it exists at `now`.
     pub fn get(&self, id: &str, now: i64) -> Option<&[u8]> {
         let (at_ms, value) = match self.find(id) {
@@ -139,15 +144,17 @@ impl Remembered {
         self.fetched.remove(id);
     }
 
-    /// Frees one id if it has expired.
-    pub fn free_one(&mut self, now: i64) {
+    /// Frees one id if it has expired; whether it did.
+    pub fn free_one(&mut self, now: i64) -> bool {
         let first = self
             .tape
             .first()
             .and_then(|(_, record)| Learned::read(record));
-        if first.is_some_and(|first| !still_remembered(first.at_ms, now)) {
+        let expired = first.is_some_and(|first| !still_remembered(first.at_ms, now));
+        if expired {
             self.free_first();
         }
+        expired
     }
 
     /// Forgets the generations up to this one: they are stored.

@@ -37,7 +37,7 @@ impl Shop {
         let was_waiting = self.waiting(buyer).is_some();
         if was_waiting {
             let cancelled = record::WaitingCancelled::default();
-            self.emit(Fact::WaitingCancelled(cancelled), draft);
+            self.emit_other(Fact::WaitingCancelled(cancelled), draft);
         }
         api::CancelInquiryResponse { was_waiting }
     }

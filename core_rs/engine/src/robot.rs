@@ -1,6 +1,6 @@
 //! The robot: when it receives a buyer (step 6 and a group's policy), and mixed mode's accumulators.
 
-use crate::proto::fenliu::engine::v1 as record;
+use crate::facts::Decided;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
 use api::{Outcome, Reason, ReceptionMode};
@@ -18,7 +18,7 @@ pub enum Reception {
 
 impl Shop {
     pub fn has_robot(&self) -> bool {
-        !self.lookup.robot_id.is_empty()
+        self.lookup.robot_id.is_some()
     }
 
     /// Step 6, with a robot configured and no human asked for. `first`: the first matched group.
@@ -57,8 +57,8 @@ impl Shop {
     }
 
     /// A decision for the robot, in a new conversation.
-    pub fn to_robot(&self, reason: Reason) -> record::Decided {
-        record::Decided {
+    pub fn to_robot(&self, reason: Reason) -> Decided {
+        Decided {
             conversation: self.last_conversation + 1,
             agent_id: self.lookup.robot_id.clone(),
             ..self.decision(Outcome::Robot, reason)

@@ -1,29 +1,28 @@
 //! The decision: who receives a buyer, step by step from the open conversation on.
 
-use prost::encoding::encode_varint;
-
 use crate::buyers::{Buyer, Key};
 use crate::draft::{Draft, When};
+use crate::facts::{Decided, Fact, text};
 use crate::ids;
 use crate::inquiry::Asked;
-use crate::proto::fenliu::engine::v1 as record;
+use crate::proto::fenliu::engine::v1::CloseCause;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason as Refused, Refusal};
 use crate::robot::Reception;
 use crate::state::Shop;
 use crate::steps::Ask;
+use crate::views::Route;
+use crate::wire::{put_bytes, put_number, put_text};
 use api::{Outcome, PresenceStatus, Reason, UnavailablePolicy};
-use record::CloseCause;
-use record::fact::Fact;
 
 /// The response that a decision's fact leads to.
-pub fn response(decided: &record::Decided) -> api::RouteResponse {
+pub fn response(decided: &Decided) -> api::RouteResponse {
     api::RouteResponse {
         conversation_id: ids::conversation(decided.conversation),
         decision_id: ids::decision(decided.decision),
         outcome: decided.outcome,
-        agent_id: decided.agent_id.clone(),
-        group_id: decided.group_id.clone(),
+        agent_id: text(&decided.agent_id).to_owned(),
+        group_id: text(&decided.group_id).to_owned(),
         reason: decided.reason,
         queue_position: i32::try_from(decided.queue_position).unwrap_or(i32::MAX),
         estimated_wait_ms: decided.estimated_wait_ms,
@@ -31,39 +30,21 @@ pub fn response(decided: &record::Decided) -> api::RouteResponse {
 }
 
 /// The same, encoded.
-pub fn reply(decided: &record::Decided) -> Vec<u8> {
-    let mut reply = Vec::with_capacity(96);
-    put_id(&mut reply, 1, b'c', decided.conversation);
-    put_id(&mut reply, 2, b'd', decided.decision);
-    put_number(&mut reply, 3, i64::from(decided.outcome));
-    put_text(&mut reply, 4, &decided.agent_id);
-    put_text(&mut reply, 5, &decided.group_id);
-    put_number(&mut reply, 6, i64::from(decided.reason));
-    let position = i64::from(decided.queue_position).min(i64::from(i32::MAX));
-    put_number(&mut reply, 7, position);
-    put_number(&mut reply, 8, decided.estimated_wait_ms);
-    reply
+pub fn reply(decided: &Decided, reply: &mut Vec<u8>) {
+    put_id(reply, 1, b'c', decided.conversation);
+    put_id(reply, 2, b'd', decided.decision);
+    put_number(reply, 3, i64::from(decided.outcome) as u64);
+    put_text(reply, 4, text(&decided.agent_id));
+    put_text(reply, 5, text(&decided.group_id));
+    put_number(reply, 6, i64::from(decided.reason) as u64);
+    let position = decided.queue_position.min(i32::MAX.unsigned_abs());
+    put_number(reply, 7, position.into());
+    put_number(reply, 8, decided.estimated_wait_ms as u64);
 }
 
-fn put_id(reply: &mut Vec<u8>, field: u8, letter: u8, number: u64) {
+fn put_id(reply: &mut Vec<u8>, field: u32, letter: u8, number: u64) {
     if number != 0 || letter == b'd' {
-        let id = ids::Id::new(letter, number);
-        put_text(reply, field, id.as_str());
-    }
-}
-
-fn put_text(reply: &mut Vec<u8>, field: u8, text: &str) {
-    if !text.is_empty() {
-        reply.push(field << 3 | 2);
-        encode_varint(text.len() as u64, reply);
-        reply.extend_from_slice(text.as_bytes());
-    }
-}
-
-fn put_number(reply: &mut Vec<u8>, field: u8, number: i64) {
-    if number != 0 {
-        reply.push(field << 3);
-        encode_varint(number as u64, reply);
+        put_bytes(reply, field, ids::Id::new(letter, number).bytes());
     }
 }
 
@@ -71,7 +52,7 @@ fn put_number(reply: &mut Vec<u8>, field: u8, number: i64) {
 enum Open {
     None,
     /// It goes on: the decision.
-    GoesOn(Box<record::Decided>),
+    GoesOn(Decided),
     /// Its handler cannot go on with it.
     Ends(u64, CloseCause),
     /// The robot's, and a human was asked for: it stays while one is looked for.
@@ -81,22 +62,23 @@ enum Open {
 impl Shop {
     pub fn decide_route(
         &mut self,
-        request: &api::RouteRequest,
+        request: &Route,
         draft: &mut Draft,
-    ) -> Result<Vec<u8>, Refusal> {
-        let dedicated = request.dedicated_agent_id.as_str();
+        reply: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let dedicated = request.dedicated_agent_id;
         if !dedicated.is_empty() && self.member(dedicated).is_none() {
             return Err(Refusal::of(Refused::AgentNotFound, "dedicated_agent_id"));
         }
-        let buyer_id = request.buyer_id.as_str();
+        let buyer_id = request.buyer_id;
         let buyer = self.buyers.find(buyer_id);
         let ask = self.ask(buyer, buyer_id, Asked::from(request), draft.now);
         let decided = match self.open_conversation(&ask, request.handoff) {
-            Open::GoesOn(decided) => *decided,
+            Open::GoesOn(decided) => decided,
             Open::None => self.decide_steps(&ask, request.handoff),
             Open::Ends(conversation, cause) => {
                 self.emit_close(conversation, cause, draft.now, draft);
-                record::Decided {
+                Decided {
                     previous_conversation: conversation,
                     ..self.decide_steps(&ask, request.handoff)
                 }
@@ -106,9 +88,9 @@ impl Shop {
                 self.hand_over(decided, ask.buyer, When::Now, draft)
             }
         };
-        let reply = reply(&decided);
+        self::reply(&decided, reply);
         self.emit(Fact::Decided(decided), draft);
-        Ok(reply)
+        Ok(())
     }
 
     /// Step 2.
@@ -118,11 +100,11 @@ impl Shop {
             return Open::None;
         };
         let open = &self.conversations[number];
-        let goes_on = |decided: record::Decided| {
-            Open::GoesOn(Box::new(record::Decided {
+        let goes_on = |decided: Decided| {
+            Open::GoesOn(Decided {
                 conversation: number,
                 ..decided
-            }))
+            })
         };
         let Some(slot) = open.agent else {
             return if !self.has_robot() {
@@ -138,7 +120,7 @@ impl Shop {
         } else if !ask.who.has(slot) {
             Open::Ends(number, CloseCause::HandlerExcluded)
         } else {
-            goes_on(self.to_agent(Reason::OpenConversation, slot, Some(&open.group)))
+            goes_on(self.to_agent(Reason::OpenConversation, slot, open.group.as_ref()))
         }
     }
 
@@ -149,7 +131,7 @@ impl Shop {
     }
 
     /// Steps 3 to 10.
-    pub fn decide_steps(&mut self, ask: &Ask, handoff: bool) -> record::Decided {
+    pub fn decide_steps(&mut self, ask: &Ask, handoff: bool) -> Decided {
         if let Some(decided) = self.find_own_agent(ask) {
             return decided;
         }
@@ -165,7 +147,7 @@ impl Shop {
                     robot: false,
                 } => mixed_owner = Some(owner),
                 Reception::Mixed { owner, robot: true } => {
-                    return record::Decided {
+                    return Decided {
                         mixed_owner: Some(owner),
                         ..self.to_robot(Reason::MixedRobot)
                     };
@@ -176,20 +158,14 @@ impl Shop {
             Some(decided) => decided,
             None => self.unavailable(matched.first, robot, ask, handoff),
         };
-        record::Decided {
+        Decided {
             mixed_owner,
             ..decided
         }
     }
 
     /// Step 8's other policies, by the first matched group, then steps 9 and 10.
-    fn unavailable(
-        &self,
-        first: Option<u32>,
-        robot: bool,
-        ask: &Ask,
-        handoff: bool,
-    ) -> record::Decided {
+    fn unavailable(&self, first: Option<u32>, robot: bool, ask: &Ask, handoff: bool) -> Decided {
         let policy = first.map(|index| self.lookup.groups[index as usize].when_unavailable);
         if policy == Some(UnavailablePolicy::Robot) && robot {
             return self.to_robot(Reason::GroupRobot);
@@ -204,11 +180,11 @@ impl Shop {
     /// When an agent takes the buyer, the robot's conversation with the buyer ends first.
     pub fn hand_over(
         &mut self,
-        decided: record::Decided,
+        decided: Decided,
         buyer: Option<Key>,
         when: When,
         draft: &mut Draft,
-    ) -> record::Decided {
+    ) -> Decided {
         if decided.outcome() != Outcome::Agent {
             return decided;
         }
@@ -217,7 +193,7 @@ impl Shop {
         };
         let at_ms = draft.time(when);
         self.emit_close(conversation, CloseCause::ToHuman, at_ms, draft);
-        record::Decided {
+        Decided {
             previous_conversation: conversation,
             ..decided
         }
@@ -228,12 +204,13 @@ impl Shop {
 mod tests {
     use prost::Message;
 
-    use super::{record, reply, response};
+    use super::{Decided, reply, response};
+    use crate::facts::name;
 
     #[test]
     fn a_reply_has_the_bytes_that_prost_would_write() {
         let long = "é".repeat(64);
-        let mut decided = record::Decided::default();
+        let mut decided = Decided::default();
         for number in [0, 1, 9, 10, 127, 128, 4_294_967_295, u64::MAX] {
             for text in ["", "a", &long] {
                 decided.conversation = number;
@@ -242,10 +219,14 @@ mod tests {
                 decided.reason = number as i32;
                 decided.queue_position = number as u32;
                 decided.estimated_wait_ms = number as i64;
-                decided.agent_id = text.to_owned();
-                assert_eq!(reply(&decided), response(&decided).encode_to_vec());
-                decided.group_id = text.to_owned();
-                assert_eq!(reply(&decided), response(&decided).encode_to_vec());
+                decided.agent_id = name(text);
+                let mut encoded = Vec::new();
+                reply(&decided, &mut encoded);
+                assert_eq!(encoded, response(&decided).encode_to_vec());
+                decided.group_id = name(text);
+                let mut encoded = Vec::new();
+                reply(&decided, &mut encoded);
+                assert_eq!(encoded, response(&decided).encode_to_vec());
             }
         }
     }

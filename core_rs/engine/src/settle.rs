@@ -5,8 +5,8 @@
 
 use crate::buyers::Key;
 use crate::draft::{Draft, When};
+use crate::facts::Decided;
 use crate::inquiry::{Asked, Kept};
-use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::{Shop, Unsettled, Waiting};
 use crate::steps::Allowed;
@@ -173,12 +173,12 @@ impl Shop {
     fn take(
         &mut self,
         reason: Reason,
-        decided: record::Decided,
+        decided: Decided,
         buyer: Key,
         when: When,
         draft: &mut Draft,
     ) {
-        let decided = record::Decided {
+        let decided = Decided {
             reason: reason.into(),
             ..self.hand_over(decided, Some(buyer), when, draft)
         };

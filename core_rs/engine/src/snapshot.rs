@@ -6,6 +6,7 @@ use crate::RULES_VERSION;
 use crate::agent::agent_state;
 use crate::cache::Chunks;
 use crate::chunks::{self, Bad, Chunk, Entry};
+use crate::facts::text;
 use crate::inquiry;
 use crate::needs::{read_answered, read_contact};
 use crate::proto::fenliu::engine::v1 as record;
@@ -204,7 +205,7 @@ impl Shop {
             agent_id: open
                 .agent
                 .map_or_else(String::new, |slot| self.agent(slot).id.to_string()),
-            group_id: open.group.to_string(),
+            group_id: text(&open.group).to_owned(),
             opened_at_ms: open.opened_at_ms,
             last_activity_ms: open.last_activity_ms,
             awaiting: open.awaiting,

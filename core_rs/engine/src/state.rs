@@ -12,6 +12,7 @@ use crate::agent::Agent;
 use crate::buyers::{Buyers, Key};
 use crate::contacts::Leavers;
 use crate::document::Lookup;
+use crate::facts::Name;
 use crate::ids;
 use crate::inquiry::Kept;
 use crate::keeping::Keeping;
@@ -129,7 +130,8 @@ pub struct Conversation {
     pub buyer: Key,
     /// None: the robot's.
     pub agent: Option<u32>,
-    pub group: Arc<str>,
+    /// None: none.
+    pub group: Name,
     pub opened_at_ms: i64,
     pub last_activity_ms: i64,
     pub awaiting: bool,

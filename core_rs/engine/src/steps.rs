@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::buyers::Key;
+use crate::facts::Decided;
 use crate::inquiry::Asked;
 use crate::lines::Scope;
-use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
 use api::{Outcome, PresenceStatus, Reason, UnavailablePolicy};
@@ -56,7 +56,7 @@ impl Shop {
         inquiry: Asked<'a>,
         at_ms: i64,
     ) -> Ask<'a> {
-        let excluded = self.excluded(inquiry.exclude_agent_ids);
+        let excluded = self.excluded(&inquiry.exclude_agent_ids);
         Ask {
             buyer,
             dedicated: self.dedicated_slot(buyer_id, &inquiry),
@@ -75,7 +75,7 @@ impl Shop {
     }
 
     /// Slots of the agents an inquiry excludes, sorted.
-    pub fn excluded(&self, agent_ids: &[String]) -> Vec<u32> {
+    pub fn excluded(&self, agent_ids: &[&str]) -> Vec<u32> {
         let mut slots: Vec<u32> = agent_ids.iter().filter_map(|id| self.member(id)).collect();
         slots.sort_unstable();
         slots.dedup();
@@ -83,7 +83,7 @@ impl Shop {
     }
 
     /// Steps 3, 4, 5, 7 and 8 (SPILL only).
-    pub fn find_agent(&mut self, ask: &Ask) -> Option<record::Decided> {
+    pub fn find_agent(&mut self, ask: &Ask) -> Option<Decided> {
         if let Some(decided) = self.find_own_agent(ask) {
             return Some(decided);
         }
@@ -106,7 +106,7 @@ impl Shop {
     }
 
     /// Steps 3 and 4: the agent the buyer has already.
-    pub fn find_own_agent(&mut self, ask: &Ask) -> Option<record::Decided> {
+    pub fn find_own_agent(&mut self, ask: &Ask) -> Option<Decided> {
         if let Some(slot) = self.contact_agent(ask) {
             return Some(self.for_own_agent(Reason::RecentContact, slot, ask));
         }
@@ -149,7 +149,7 @@ impl Shop {
     }
 
     /// A decision of step 3 or 4, charged if the shop charges for these.
-    pub fn for_own_agent(&mut self, reason: Reason, slot: u32, ask: &Ask) -> record::Decided {
+    pub fn for_own_agent(&mut self, reason: Reason, slot: u32, ask: &Ask) -> Decided {
         let mut decided = self.to_agent(reason, slot, self.first_group(slot));
         if self.lookup.charge_sticky {
             let scope = self.matched(&ask.inquiry).scope;
@@ -211,7 +211,7 @@ impl Shop {
     }
 
     /// Steps 7 and 8: weighted selection in the scope, then, if it spills, in all groups.
-    pub fn select(&mut self, scope: &Scope, ask: &Ask) -> Option<record::Decided> {
+    pub fn select(&mut self, scope: &Scope, ask: &Ask) -> Option<Decided> {
         let (pool, reason) = self.taking_pool(scope, &ask.who)?;
         let slot = self.next_of(pool, &ask.who)?;
         let groups = &self.pools[pool as usize].groups;
@@ -267,7 +267,7 @@ impl Shop {
         Some(turns.members[place? as usize].agent)
     }
 
-    fn name_pool(&self, decided: &mut record::Decided, pool: u32) {
+    fn name_pool(&self, decided: &mut Decided, pool: u32) {
         if pool == self.pool_of_all {
             decided.pool_of_all_groups = true;
             return;
@@ -277,18 +277,19 @@ impl Shop {
     }
 
     /// A decision for an agent, in a new conversation.
-    pub fn to_agent(&self, reason: Reason, slot: u32, group: Option<&Arc<str>>) -> record::Decided {
-        record::Decided {
+    pub fn to_agent(&self, reason: Reason, slot: u32, group: Option<&Arc<str>>) -> Decided {
+        Decided {
             conversation: self.last_conversation + 1,
-            agent_id: self.agent(slot).id.to_string(),
-            group_id: group.map(ToString::to_string).unwrap_or_default(),
+            agent_id: Some(self.agent(slot).id.clone()),
+            slot: Some(slot),
+            group_id: group.cloned(),
             ..self.decision(Outcome::Agent, reason)
         }
     }
 
     /// The next decision, for nobody yet.
-    pub fn decision(&self, outcome: Outcome, reason: Reason) -> record::Decided {
-        record::Decided {
+    pub fn decision(&self, outcome: Outcome, reason: Reason) -> Decided {
+        Decided {
             decision: self.last_decision + 1,
             outcome: outcome.into(),
             reason: reason.into(),

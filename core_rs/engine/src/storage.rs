@@ -151,8 +151,8 @@ impl Engine {
     /// Ids of the chunks that `tick` needs for the earliest stored shops due by then.
     pub fn missing_due(&self, now_ms: i64) -> Vec<u8> {
         let mut missing = Missing::default();
-        for id in self.stored.due(now_ms).iter().take(DUE_AT_ONCE) {
-            if let Some(stored) = self.stored.get(id) {
+        for id in self.stored.due(now_ms, DUE_AT_ONCE) {
+            if let Some(stored) = self.stored.get(&id) {
                 self.chunks.name_missing(&stored.head, &mut missing);
             }
         }
@@ -187,7 +187,7 @@ impl Engine {
 
     /// About how many bytes shops and chunks take.
     pub fn memory(&self) -> usize {
-        let shops = self.shops.values().map(Shop::memory);
+        let shops = self.shops.values().map(|shop| shop.memory());
         shops.sum::<usize>() + self.stored.memory() + self.chunks.memory()
     }
 

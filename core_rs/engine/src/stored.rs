@@ -76,14 +76,15 @@ impl StoredShops {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Shops where a tick of this time has something to apply, the earliest due first.
-    pub fn due(&self, now_ms: i64) -> Vec<Arc<str>> {
+    /// At most so many shops where a tick of this time has something to apply, the earliest due first.
+    pub fn due(&self, now_ms: i64, most: usize) -> Vec<Arc<str>> {
         let by_now = self.due.iter().take_while(|(due, _)| *due <= now_ms);
-        let mut ids: Vec<Arc<str>> = by_now.map(|(_, id)| id.clone()).collect();
+        let mut ids: Vec<Arc<str>> = by_now.take(most).map(|(_, id)| id.clone()).collect();
         let due_of = |id: &Arc<str>| self.shops.get(id).and_then(|stored| stored.next_due_ms);
         let later = self.overdue.iter().filter(|id| due_of(id) > Some(now_ms));
         let mut later: Vec<Arc<str>> = later.cloned().collect();
         later.sort_by_key(due_of);
+        later.truncate(most - ids.len());
         ids.append(&mut later);
         ids
     }

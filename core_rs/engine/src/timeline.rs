@@ -32,6 +32,11 @@ impl Timeline {
         }
     }
 
+    /// About the first lines, in no order.
+    pub fn next_ones(&self, count: usize) -> impl Iterator<Item = Line> {
+        self.in_order.iter().take(count)
+    }
+
     pub fn pop(&mut self) {
         if self.in_order.first() == self.first() {
             self.in_order.pop();

@@ -1,29 +1,29 @@
 //! Transfer (转接): an open conversation handed to another agent or group.
 
 use crate::draft::{Draft, When};
+use crate::facts::{Decided, name, text};
 use crate::ids;
 use crate::inquiry::Asked;
 use crate::lines::Scope;
-use crate::proto::fenliu::engine::v1 as record;
+use crate::proto::fenliu::engine::v1::CloseCause;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason as Refused, Refusal};
 use crate::state::Shop;
 use crate::steps::{Allowed, Ask};
 use api::transfer_request::Target;
 use api::{Outcome, Reason};
-use record::CloseCause;
 
 /// The most hops along a chain of conversations before one is handed on.
 const MOST_HOPS: u32 = 10;
 
 /// The response that a transfer's decision leads to.
-pub fn response(decided: &record::Decided) -> api::TransferResponse {
+pub fn response(decided: &Decided) -> api::TransferResponse {
     api::TransferResponse {
         conversation_id: ids::conversation(decided.conversation),
         decision_id: ids::decision(decided.decision),
         outcome: decided.outcome,
-        agent_id: decided.agent_id.clone(),
-        group_id: decided.group_id.clone(),
+        agent_id: text(&decided.agent_id).to_owned(),
+        group_id: text(&decided.group_id).to_owned(),
         reason: decided.reason,
     }
 }
@@ -80,13 +80,13 @@ impl Shop {
                 Some(self.to_agent(Reason::Transfer, slot, self.first_group(slot)))
             }
             Receiver::Group(scope) => self.select(&scope, &ask),
-            Receiver::Message { agent_id, group_id } => Some(record::Decided {
-                agent_id,
-                group_id,
+            Receiver::Message { agent_id, group_id } => Some(Decided {
+                agent_id: name(&agent_id),
+                group_id: self.group_named(&group_id),
                 ..self.decision(Outcome::LeftMessage, Reason::Transfer)
             }),
         };
-        let decided = record::Decided {
+        let decided = Decided {
             reason: Reason::Transfer.into(),
             previous_conversation: number,
             ..decided

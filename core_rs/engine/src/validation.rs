@@ -4,11 +4,10 @@ use std::fmt::Display;
 
 use crate::maps::{Map, Set};
 use crate::permission::MANAGE;
-use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::Refusal;
 
-use record::entry::Command;
+use crate::views::{Command, Event, Route, Whole};
 
 type Valid = Result<(), Refusal>;
 
@@ -22,20 +21,28 @@ const GREATEST: i64 = 9_007_199_254_740_991;
 pub fn command(command: &Command) -> Valid {
     match command {
         Command::Route(request) => route(request),
-        Command::CloseConversation(request) => {
+        Command::Message(event) => message(event),
+        Command::Other(command) => whole(command),
+    }
+}
+
+fn whole(command: &Whole) -> Valid {
+    match command {
+        // Read as views.
+        Whole::Route(_) | Whole::Message(_) => Ok(()),
+        Whole::CloseConversation(request) => {
             id(&request.shop_id, "shop_id")?;
             id(&request.conversation_id, "conversation_id")?;
             optional_id(&request.request_id, "request_id")
         }
-        Command::Transfer(request) => transfer(request),
-        Command::CancelInquiry(request) => {
+        Whole::Transfer(request) => transfer(request),
+        Whole::CancelInquiry(request) => {
             id(&request.shop_id, "shop_id")?;
             id(&request.buyer_id, "buyer_id")?;
             optional_id(&request.request_id, "request_id")
         }
-        Command::Message(event) => message(event),
-        Command::Order(event) => order(event),
-        Command::UpdatePresence(request) => {
+        Whole::Order(event) => order(event),
+        Whole::UpdatePresence(request) => {
             id(&request.session_id, "session_id")?;
             let Some(update) = &request.update else {
                 return Err(Refusal::invalid("update", "required"));
@@ -48,35 +55,35 @@ pub fn command(command: &Command) -> Valid {
                 update.awaiting,
             )
         }
-        Command::SetPresence(request) => presence(
+        Whole::SetPresence(request) => presence(
             &request.shop_id,
             &request.agent_id,
             request.status,
             request.awaiting,
         ),
-        Command::ExpireSession(request) => {
+        Whole::ExpireSession(request) => {
             id(&request.shop_id, "shop_id")?;
             id(&request.session_id, "session_id")
         }
-        Command::ApplyShop(request) => match &request.shop {
+        Whole::ApplyShop(request) => match &request.shop {
             Some(document) => shop(document),
             None => Err(Refusal::invalid("shop", "required")),
         },
-        Command::SetWeights(request) => weights(request),
-        Command::DeleteShop(request) => id(&request.shop_id, "shop_id"),
-        Command::Tick(request) => id(&request.shop_id, "shop_id"),
+        Whole::SetWeights(request) => weights(request),
+        Whole::DeleteShop(request) => id(&request.shop_id, "shop_id"),
+        Whole::Tick(request) => id(&request.shop_id, "shop_id"),
     }
 }
 
-fn route(request: &api::RouteRequest) -> Valid {
-    id(&request.shop_id, "shop_id")?;
-    id(&request.buyer_id, "buyer_id")?;
-    optional_id(&request.request_id, "request_id")?;
+fn route(request: &Route) -> Valid {
+    id(request.shop_id, "shop_id")?;
+    id(request.buyer_id, "buyer_id")?;
+    optional_id(request.request_id, "request_id")?;
     known::<api::OrderStatus>(request.order_status, "order_status")?;
-    optional_id(&request.product_id, "product_id")?;
-    optional_id(&request.intent, "intent")?;
-    optional_id(&request.page_source, "page_source")?;
-    optional_id(&request.dedicated_agent_id, "dedicated_agent_id")?;
+    optional_id(request.product_id, "product_id")?;
+    optional_id(request.intent, "intent")?;
+    optional_id(request.page_source, "page_source")?;
+    optional_id(request.dedicated_agent_id, "dedicated_agent_id")?;
     within(request.priority, 0, 9, "priority")?;
     at_most(request.exclude_agent_ids.len(), 100, "exclude_agent_ids")?;
     for (i, agent) in request.exclude_agent_ids.iter().enumerate() {
@@ -85,17 +92,17 @@ fn route(request: &api::RouteRequest) -> Valid {
     Ok(())
 }
 
-fn message(event: &api::MessageEvent) -> Valid {
-    id(&event.shop_id, "shop_id")?;
-    optional_id(&event.conversation_id, "conversation_id")?;
-    optional_id(&event.buyer_id, "buyer_id")?;
+fn message(event: &Event) -> Valid {
+    id(event.shop_id, "shop_id")?;
+    optional_id(event.conversation_id, "conversation_id")?;
+    optional_id(event.buyer_id, "buyer_id")?;
     if event.conversation_id.is_empty() && event.buyer_id.is_empty() {
         return Err(Refusal::invalid("conversation_id", "required"));
     }
     required::<api::Sender>(event.sender, "sender")?;
-    optional_id(&event.agent_id, "agent_id")?;
+    optional_id(event.agent_id, "agent_id")?;
     within(event.sent_at_ms, 0, GREATEST, "sent_at_ms")?;
-    optional_id(&event.event_id, "event_id")
+    optional_id(event.event_id, "event_id")
 }
 
 fn transfer(request: &api::TransferRequest) -> Valid {
@@ -418,8 +425,11 @@ fn text(value: &str, field: impl Display) -> Valid {
 
 fn short(value: &str, longest: usize, field: impl Display) -> Valid {
     no_longer(value, longest, &field)?;
-    let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if !plain && value.chars().any(char::is_control) {
+    // All at once: nearly every text is plain.
+    let strange = value
+        .bytes()
+        .fold(false, |found, byte| found | !(b' '..=b'~').contains(&byte));
+    if strange && value.chars().any(char::is_control) {
         return Err(Refusal::invalid(field, "no control characters"));
     }
     Ok(())

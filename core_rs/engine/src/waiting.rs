@@ -99,7 +99,7 @@ impl Shop {
                 self.dedicated_slot(self.buyers[buyer].id(), &asked),
             ),
         };
-        let excluded = self.excluded(asked.exclude_agent_ids);
+        let excluded = self.excluded(&asked.exclude_agent_ids);
         Place {
             order,
             buyer,
