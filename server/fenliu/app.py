@@ -22,7 +22,7 @@ from fenliu.insight.reports.reading import TableReader
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.reports.supervisor import Supervisor
 from fenliu.insight.watch import AssignmentWatch
-from fenliu.journal.sqlite import SqliteJournal
+from fenliu.journal import SharedJournal, SqliteJournal
 from fenliu.rpc.server import RpcServer
 from fenliu.rpc.sessions import Sessions
 from fenliu.workers.colleagues import Colleagues
@@ -47,7 +47,7 @@ class App:
         self._config = config
         self._seat = seat
         self.core = load_core(config.core if config.core != "auto" else None)
-        self._journal: SqliteJournal | None = None
+        self._journal: SqliteJournal | SharedJournal | None = None
         self._dispatcher: Dispatcher | None = None
         self._sessions: Sessions | None = None
         self._watch: AssignmentWatch | None = None
@@ -69,12 +69,13 @@ class App:
         `before_listening` is awaited when the state is there and nothing has been taken yet.
         """
         config, seat = self._config, self._seat
+        journal: SqliteJournal | SharedJournal
         if seat is None:
             journal = SqliteJournal.open(
                 config.data_dir, partitions=config.partitions, durability=config.durability
             )
         else:
-            journal = SqliteJournal.share(config.data_dir, durability=config.durability)
+            journal = SharedJournal(config.data_dir, seat.journal)
         self._journal = journal
         everything = frozenset(range(journal.partitions))
         own = everything if seat is None else seat.partitions(journal.partitions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +14,7 @@ import pytest
 
 from fenliu.app import App
 from fenliu.config import ServerConfig
-from fenliu.journal import prepare
+from fenliu.journal import Committer, SqliteJournal
 from fenliu.workers.seat import Seat
 from support.calls import Caller
 
@@ -60,9 +59,10 @@ def together(core: Any, tmp_path: Path) -> Any:
     @asynccontextmanager
     async def starting(workers: int = 2, **settings: Any) -> AsyncIterator[Together]:
         async with AsyncExitStack() as stack:
-            lock = prepare(tmp_path / "data", settings.pop("partitions", 64))
-            stack.callback(os.close, lock)
+            journal = SqliteJournal.open(tmp_path / "data")
+            stack.callback(journal.close)
             sockets = stack.enter_context(tempfile.TemporaryDirectory(prefix="fenliu-"))
+            stack.callback(Committer(journal, Path(sockets) / "journal").close)
             them = Together(tmp_path / "data", sockets, workers, {"core": core.CORE} | settings)
             stack.push_async_callback(them.stop)
             await them.start()

@@ -5,7 +5,6 @@ on disk is written in docs/formats.md.
 """
 
 from fenliu.journal.base import Append, Conflict, Head, Journal, ManifestHead, Reader
-from fenliu.journal.directory import prepare
 from fenliu.journal.errors import (
     ChangeRefused,
     CorruptRecord,
@@ -23,6 +22,7 @@ from fenliu.journal.errors import (
 )
 from fenliu.journal.reading import SqliteReader
 from fenliu.journal.record import FORMAT, Record, pack, unpack
+from fenliu.journal.shared import Committer, SharedJournal
 from fenliu.journal.sqlite import Durability, SqliteJournal
 from fenliu.journal.stored import CHUNK_BYTES, StoredManifest
 
@@ -31,6 +31,7 @@ __all__ = [
     "FORMAT",
     "Append",
     "ChangeRefused",
+    "Committer",
     "Conflict",
     "CorruptRecord",
     "CorruptSnapshot",
@@ -48,12 +49,12 @@ __all__ = [
     "NewerVersion",
     "Reader",
     "Record",
+    "SharedJournal",
     "SqliteJournal",
     "SqliteReader",
     "StorageError",
     "StoredManifest",
     "TargetRefused",
     "pack",
-    "prepare",
     "unpack",
 ]

@@ -8,7 +8,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from fenliu.journal.errors import DirectoryInUse, IncompatibleDirectory, NewerVersion, StorageError
@@ -18,9 +18,6 @@ SNAPSHOTS_SINCE = 2
 """The first schema that has tables for manifests and chunks."""
 DATABASE = "fenliu.db"
 LOCK = "fenliu.lock"
-TURN = "fenliu.turn"
-"""Locked by whoever writes, where several processes share a directory."""
-_PAGE_BYTES = 8192
 BUSY_SECONDS = 5.0
 """How long a call waits for somebody else's, e.g. a write for a backup's."""
 
@@ -138,46 +135,6 @@ def take_lock(directory: Path) -> int:
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
     return lock
-
-
-def prepare(directory: Path, partitions: int) -> int:
-    """Takes a directory, making it when it is not there; gives its lock, an open file.
-
-    Raises DirectoryInUse, StorageError; what else is wrong with it is found when it is read.
-    """
-    with storage_errors(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = take_lock(directory)
-        try:
-            with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
-                make_schema(connection, partitions)
-        except BaseException:
-            os.close(lock)
-            raise
-    return lock
-
-
-class Turn:
-    """Held while writing where other processes do, too: they are let in one after the other.
-
-    SQLite alone has those who wait look again every now and then, and who has just written begins anew
-    meanwhile: of two busy writers one goes without for seconds (benchmarks/README.md). A process that
-    ends gives it free. For one thread.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        """Raises OSError."""
-        self._file = os.open(directory / TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Gives the file free."""
-        os.close(self._file)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The embedded journal: SQLite in one directory (docs/formats.md, "Data directory").
 
-One thread writes, with a connection of its own, one transaction after the other. Several processes may share
-a directory; then they write in turns.
+One thread writes, with a connection of its own, one transaction after the other.
 """
 
 import logging
@@ -9,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -19,9 +18,9 @@ from fenliu.journal.base import Append, Conflict
 from fenliu.journal.directory import (
     BUSY_SECONDS,
     DATABASE,
-    Turn,
-    prepare,
+    make_schema,
     storage_errors,
+    take_lock,
 )
 from fenliu.journal.reading import SqliteReader
 from fenliu.journal.stored import pack_chunk, pack_manifest
@@ -31,6 +30,7 @@ log = logging.getLogger(__name__)
 DEFAULT_PARTITIONS = 64
 MAX_PARTITIONS = 65536
 
+_PAGE_BYTES = 8192
 _CHECKPOINT_PAGES = 512  # the write-ahead log is moved into the database when it has this many
 _KEPT_LOG_BYTES = 64 * 2**20  # and cut back to this when it once grew larger
 
@@ -63,35 +63,29 @@ class SqliteJournal(SqliteReader):
         """
         if not 1 <= partitions <= MAX_PARTITIONS:
             raise ValueError(f"partitions must be within 1..{MAX_PARTITIONS}")
-        lock = prepare(directory, partitions)
-        try:
-            return cls(directory, durability, lock)
-        except BaseException:
-            os.close(lock)
-            raise
+        with storage_errors(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = take_lock(directory)
+            try:
+                with closing(
+                    sqlite3.connect(directory / DATABASE, isolation_level=None)
+                ) as connection:
+                    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new one
+                    make_schema(connection, partitions)
+                return cls(directory, durability, lock)
+            except BaseException:
+                os.close(lock)
+                raise
 
-    @classmethod
-    def share(cls, directory: Path, *, durability: Durability = "full") -> Self:
-        """Serves a directory that was taken for several processes (`prepare`), of which this is one.
-
-        Raises IncompatibleDirectory, StorageError.
-        """
-        return cls(directory, durability, None)
-
-    def __init__(self, directory: Path, durability: Durability, lock: int | None) -> None:
-        """For `open` and `share`: the directory is made, `lock` is its open lock file."""
+    def __init__(self, directory: Path, durability: Durability, lock: int) -> None:
+        """For `open`: the directory is made and `lock` is its open lock file."""
         super().__init__(directory)
         self._durability = durability
-        self._lock = lock
+        self._lock: int | None = lock
         self._connection: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-journal")
         self._log = directory / f"{DATABASE}-wal"
         self._told_at = 2 * _KEPT_LOG_BYTES  # bytes of it
-        self._turn: Turn | None = None
-        if lock is None:
-            with storage_errors(directory):
-                self._turn = Turn(directory)
-        self._closed = False
 
     def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
         """As `Journal.append`."""
@@ -143,16 +137,13 @@ class SqliteJournal(SqliteReader):
 
     def close(self) -> None:
         """Waits for the writes handed in, then gives the directory free; again: does nothing."""
-        if self._closed:
+        if self._lock is None:
             return
-        self._closed = True
         super().close()  # The writer goes last: so the write-ahead log is moved into the database.
         self._writer.submit(self._disconnect).result()
         self._writer.shutdown()
-        if self._turn is not None:
-            self._turn.close()
-        if self._lock is not None:
-            os.close(self._lock)  # which unlocks it
+        os.close(self._lock)  # which unlocks it
+        self._lock = None
 
     def _submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Has the writer thread do it in one transaction."""
@@ -167,7 +158,7 @@ class SqliteJournal(SqliteReader):
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs on the writer thread: `work`, a transaction."""
-        with storage_errors(self.directory), self._turn or nullcontext():
+        with storage_errors(self.directory):
             try:
                 if self._connection is None:
                     self._connection = self._connect()

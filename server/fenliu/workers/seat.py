@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import google_crc32c
 
@@ -38,6 +39,11 @@ class Seat:
     def partitions(self, partitions: int) -> frozenset[int]:
         """Those of so many partitions that are this worker's."""
         return frozenset(p for p in range(partitions) if owner_of(p, self.workers) == self.index)
+
+    @property
+    def journal(self) -> Path:
+        """The socket of the process that writes to the journal for all of them."""
+        return Path(self.sockets) / "journal"
 
     def address(self, index: int) -> str:
         """Where, in grpc's terms, a worker's private socket is."""

@@ -1,7 +1,8 @@
 """The process that starts the workers, starts those again that die, and ends them. Decides and serves nothing.
 
-It holds the data directory and the port for them. A worker is a fresh process; it and the supervisor say a few
-words to each other over its standard input and output (worker.py), and a worker whose supervisor is gone ends.
+It holds the data directory and the port for them, and writes to the journal for all of them. A worker is a fresh
+process; it and the supervisor say a few words to each other over its standard input and output (worker.py), and a
+worker whose supervisor is gone ends.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -21,7 +21,7 @@ from typing import Any
 
 from fenliu.config import ConfigError, ServerConfig
 from fenliu.insight.reports.supervisor import Supervisor as ReportsSupervisor
-from fenliu.journal import DirectoryInUse, SqliteReader, prepare
+from fenliu.journal import Committer, SqliteJournal
 from fenliu.workers.port import SharedPort
 
 log = logging.getLogger(__name__)
@@ -35,8 +35,6 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 WELL_S = 10.0
 """A worker that dies is started again at once, but with growing pauses when it had not lived so long."""
-LOCK_WAIT_S = 2.0
-"""Workers of a supervisor that was killed may take a moment to end."""
 DRAIN_S = 10.0
 """How long after their grace workers may take to answer what they took ..."""
 END_S = 30.0
@@ -84,7 +82,8 @@ class Supervisor:
         self._command = command
         self._workers = [_Worker(index) for index in range(config.workers)]
         self._tasks: list[asyncio.Task[None]] = []
-        self._lock: int | None = None
+        self._journal: SqliteJournal | None = None
+        self._committer: Committer | None = None
         self._port: SharedPort | None = None
         self._sockets: str | None = None
         self._reports = ReportsSupervisor(config.data_dir)
@@ -97,12 +96,16 @@ class Supervisor:
         Raises DirectoryInUse, StorageError, ConfigError, RuntimeError (address in use), WorkerFailed.
         """
         config = self._config
-        self._lock = await self._take_directory()
-        partitions = SqliteReader(config.data_dir).partitions
-        if config.workers > partitions:
-            raise ConfigError(f"workers: at most as many as there are partitions ({partitions})")
+        self._journal = journal = SqliteJournal.open(
+            config.data_dir, partitions=config.partitions, durability=config.durability
+        )
+        if config.workers > journal.partitions:
+            raise ConfigError(
+                f"workers: at most as many as there are partitions ({journal.partitions})"
+            )
         self._port = SharedPort(config.listen)
         self._sockets = tempfile.mkdtemp(prefix="fenliu-")
+        self._committer = Committer(journal, Path(self._sockets) / "journal")
         self._tasks = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
         await self._all(UP)
         for worker in self._workers:
@@ -118,12 +121,14 @@ class Supervisor:
         clean = not self._serving or await self._drain()
         await self._kill()
         await self._reports.close()
+        if self._committer is not None:
+            self._committer.close()
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.close)
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
         if self._port is not None:
             self._port.close()
-        if self._lock is not None:
-            os.close(self._lock)
         return clean
 
     async def _drain(self) -> bool:
@@ -155,17 +160,6 @@ class Supervisor:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-
-    async def _take_directory(self) -> int:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + LOCK_WAIT_S
-        while True:
-            try:
-                return prepare(self._config.data_dir, self._config.partitions)
-            except DirectoryInUse:
-                if loop.time() > until:
-                    raise
-            await asyncio.sleep(0.05)
 
     async def _all(self, word: str) -> None:
         """Waits until all workers have said it. Raises what ended the keeping of one of them."""
@@ -204,14 +198,10 @@ class Supervisor:
     async def _run(self, worker: _Worker) -> int:
         """One process from its start to its end; its exit code."""
         worker.starts += 1
-        lock = self._lock
-        assert lock is not None  # noqa: S101 - held before any worker starts
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # Inherited, so that the directory stays taken as long as any of them lives.
-            pass_fds=[lock],
         )
         worker.process = process
         worker.tell(self._said_first(worker))

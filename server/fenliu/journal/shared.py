@@ -1,0 +1,283 @@
+"""A journal that several processes share: one of them writes for all, the others hand in what is to be written.
+
+What comes while a commit is under way goes into the next one together, whoever it is from: however many
+processes there are, a record waits for one commit before its own and no more. Each reads for itself. They talk over
+a socket that only their user reaches, and trust each other.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, BinaryIO
+
+from fenliu.journal.base import Append, Conflict, Journal
+from fenliu.journal.errors import ChangeRefused, StorageError
+from fenliu.journal.reading import SqliteReader
+
+_WRITES = frozenset(
+    {"probe", "put_chunks", "put_manifest", "drop_manifests", "drop_chunks", "drop_records"}
+)
+"""What is handed on as it is; appends go together."""
+
+Reply = Callable[[Any, BaseException | None], None]
+
+
+class Committer:
+    """Writes to a journal for others. `close` before the journal's."""
+
+    def __init__(self, journal: Journal, address: Path) -> None:
+        """Listens at a socket of this name. Raises OSError."""
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Sequence[Append], Reply]] = []
+        self._committing = False
+        self._closed = False
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(address))
+        self._listening.listen()
+        threading.Thread(target=self._accept, name="fenliu-writers", daemon=True).start()
+
+    def close(self) -> None:
+        """Takes nothing more, when all who hand something in are gone."""
+        with self._lock:
+            self._closed = True
+            self._waiting.clear()
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._serve, args=(connection,), name="fenliu-writer", daemon=True
+            ).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        """One process, until it is gone; what it has handed in is written all the same."""
+        sending = threading.Lock()
+        with connection, connection.makefile("rb") as received, connection.makefile("wb") as sent:
+
+            def reply(number: int, result: Any, error: BaseException | None) -> None:
+                with sending, suppress(OSError, ValueError):  # it is gone
+                    _send(sent, (number, result, _portable(error)))
+
+            while (asked := _receive(received)) is not None:
+                number, method, arguments = asked
+                self._write(method, arguments, partial(reply, number))
+
+    def _write(self, method: str, arguments: tuple[Any, ...], reply: Reply) -> None:
+        try:
+            if method == "append":
+                (group,) = arguments
+                self._append(group, reply)
+            elif method in _WRITES:
+                written: Future[Any] = getattr(self._journal, method)(*arguments)
+                written.add_done_callback(partial(_reply, reply))
+            else:
+                raise ValueError(f"no such write: {method}")
+        except Exception as error:
+            reply(None, error)
+
+    # Appending
+
+    def _append(self, group: Sequence[Append], reply: Reply) -> None:
+        with self._lock:
+            if self._closed:
+                raise StorageError("nothing is written any more")
+            self._waiting.append((group, reply))
+            if self._committing:
+                return
+            self._committing = True
+        self._commit()
+
+    def _commit(self) -> None:
+        """Hands what waits to the journal; says no more when nothing does."""
+        with self._lock:
+            taken = self._take()
+            self._committing = bool(taken)
+        if taken:
+            together = [append for group, _ in taken for append in group]
+            self._journal.append(together).add_done_callback(partial(self._committed, taken))
+
+    def _take(self) -> list[tuple[Sequence[Append], Reply]]:
+        """The first ones that wait, as long as no partition comes twice."""
+        taken = []
+        partitions: set[int] = set()
+        while self._waiting:
+            group, _ = self._waiting[0]
+            own = {append.partition for append in group}
+            if partitions & own:
+                break
+            partitions |= own
+            taken.append(self._waiting.pop(0))
+        return taken
+
+    def _committed(
+        self,
+        taken: Sequence[tuple[Sequence[Append], Reply]],
+        committed: Future[list[int | Conflict]],
+    ) -> None:
+        self._commit()  # first: the disk need not wait for what is said below
+        error = committed.exception()
+        results = iter([] if error is not None else committed.result())
+        for group, reply in taken:
+            reply(list(islice(results, len(group))), error)
+
+
+def _reply(reply: Reply, written: Future[Any]) -> None:
+    error = written.exception()
+    reply(None if error is not None else written.result(), error)
+
+
+def _portable(error: BaseException | None) -> BaseException | None:
+    """The error as others can make it again."""
+    if error is None or type(error) in (StorageError, ChangeRefused, ValueError):
+        return error
+    return StorageError(f"{type(error).__name__}: {error}")
+
+
+class SharedJournal(SqliteReader):
+    """As `Journal`, of a directory that another process's `Committer` writes to.
+
+    Raises as SqliteReader; OSError when nobody writes there.
+    """
+
+    def __init__(self, directory: Path, address: Path) -> None:
+        super().__init__(directory)
+        self._lock = threading.Lock()
+        self._asked: dict[int, Future[Any]] = {}
+        self._numbers = count(1)
+        self._gone = False
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(str(address))
+        self._unsent: SimpleQueue[bytes | None] = SimpleQueue()
+        self._behind = 0  # of what is in it
+        self._threads = [
+            threading.Thread(target=work, name=f"fenliu-journal-{name}", daemon=True)
+            for name, work in (("asking", self._send), ("told", self._receive))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
+        """As `Journal.append`."""
+        return self._ask("append", list(group))
+
+    def probe(self) -> Future[None]:
+        """As `Journal.probe`."""
+        return self._ask("probe")
+
+    def put_chunks(
+        self, partition: int, chunks: Mapping[bytes, bytes], rules_version: int
+    ) -> Future[None]:
+        """As `Journal.put_chunks`; it is the future that raises ValueError."""
+        return self._ask("put_chunks", partition, dict(chunks), rules_version)
+
+    def put_manifest(
+        self, partition: int, seq: int, now_ms: int, rules_version: int, content: bytes
+    ) -> Future[None]:
+        """As `Journal.put_manifest`."""
+        return self._ask("put_manifest", partition, seq, now_ms, rules_version, content)
+
+    def drop_manifests(self, partition: int, seqs: Collection[int]) -> Future[None]:
+        """As `Journal.drop_manifests`."""
+        return self._ask("drop_manifests", partition, list(seqs))
+
+    def drop_chunks(self, partition: int, ids: Collection[bytes]) -> Future[None]:
+        """As `Journal.drop_chunks`."""
+        return self._ask("drop_chunks", partition, list(ids))
+
+    def drop_records(self, partition: int, up_to_seq: int, limit: int) -> Future[int]:
+        """As `Journal.drop_records`."""
+        return self._ask("drop_records", partition, up_to_seq, limit)
+
+    def close(self) -> None:
+        """Waits for the writes handed in."""
+        with self._lock:
+            self._gone = True
+            waiting = list(self._asked.values())
+        for written in waiting:
+            with suppress(Exception):
+                written.exception()
+        self._unsent.put(None)
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._connection.close()
+        super().close()
+
+    def _ask(self, method: str, *arguments: Any) -> Future[Any]:
+        written: Future[Any] = Future()
+        # Like an executor's that has begun: nobody takes back what is on its way.
+        written.set_running_or_notify_cancel()
+        number = next(self._numbers)
+        said = pickle.dumps((number, method, arguments), pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            if not self._gone:
+                self._asked[number] = written
+                self._say(said)
+                return written
+        written.set_exception(self._nobody())
+        return written
+
+    def _say(self, said: bytes) -> None:
+        """Without waiting: what the socket does not take at once is for a thread of its own."""
+        if not self._behind:
+            with suppress(OSError):  # that it is full, too
+                said = said[self._connection.send(said, socket.MSG_DONTWAIT) :]
+        if said:
+            self._behind += 1
+            self._unsent.put(said)
+
+    def _send(self) -> None:
+        with suppress(OSError):  # then the other thread ends, too
+            while (said := self._unsent.get()) is not None:
+                self._connection.sendall(said)
+                with self._lock:
+                    self._behind -= 1
+
+    def _receive(self) -> None:
+        with self._connection.makefile("rb") as received:
+            while (said := _receive(received)) is not None:
+                number, result, error = said
+                with self._lock:
+                    written = self._asked.pop(number)
+                if error is None:
+                    written.set_result(result)
+                else:
+                    written.set_exception(error)
+        with self._lock:
+            self._gone = True
+            lost, self._asked = self._asked, {}
+        for written in lost.values():
+            written.set_exception(self._nobody())
+
+    def _nobody(self) -> StorageError:
+        return StorageError(f"{self.directory}: the process that writes to it is gone")
+
+
+def _send(file: BinaryIO, said: tuple[Any, ...]) -> None:
+    pickle.dump(said, file, pickle.HIGHEST_PROTOCOL)
+    file.flush()
+
+
+def _receive(file: BinaryIO) -> Any:
+    """None: the other side is gone."""
+    try:
+        return pickle.load(file)  # noqa: S301 - of this server's own processes
+    except (EOFError, OSError, pickle.UnpicklingError):
+        return None
