@@ -43,7 +43,7 @@ from fenliu.v1 import dispatch_pb2, shop_pb2
 AGENTS = 500
 SHOPS = 10_000
 AGENTS_OF_MANY = 5
-BATCHES = 400
+BATCHES = 300
 IDLE_CLOSE_MS = 10_000
 
 
