@@ -64,7 +64,7 @@ class Sentences:
         self._two = (
             self._name(facts.others[0])
             if self._pair
-            else self._say(f"{count} 人平均", f"the mean of {count}")
+            else self._say(f"{count} 人平均", f"{count} agents on average")
         )
 
     def title(self, cause: insight_pb2.ImbalanceCause) -> str:
