@@ -100,7 +100,7 @@ class Log:
 
 
 def fill(data: Path, inquiries: int) -> None:
-    """Two days: B is off on the first, comes later on the second and answers slowly."""
+    """Two days: B is off on the first, is there for less time on the second and answers slowly."""
     rng = random.Random(1)
     log = Log(load_core().engine(1), data)
     events: list[tuple[int, int, CommandKind, Message]] = []
@@ -114,8 +114,9 @@ def fill(data: Path, inquiries: int) -> None:
             if agent_id == B and day < MIDNIGHT_MS:
                 continue
             begins = day + 8 * HOUR_MS + place % 5 * HOUR_MS
+            ends = begins + (8 if agent_id == B else 10) * HOUR_MS
             spans = ((types_pb2.PRESENCE_STATUS_ONLINE, begins),
-                     (types_pb2.PRESENCE_STATUS_OFFLINE, begins + 10 * HOUR_MS))  # fmt: skip
+                     (types_pb2.PRESENCE_STATUS_OFFLINE, ends))  # fmt: skip
             for status, time_ms in spans:
                 request = presence_pb2.SetPresenceRequest(
                     shop_id=SHOP, agent_id=agent_id, status=status

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -30,6 +30,12 @@ Progress = Callable[[int, int], None]
 RECORDS_A_STEP = 8
 """Progress is told after so many records."""
 
+_SHORT = [
+    bytes((value,)) if value < 0x80 else bytes((value & 0x7F | 0x80, value >> 7))
+    for value in range(0x4000)
+]
+"""The varints of up to two bytes, which most are."""
+_CONFIGURES = ("apply_shop", "set_weights")
 _AGENT = types_pb2.OUTCOME_AGENT
 _ROBOT = types_pb2.OUTCOME_ROBOT
 _LEFT = types_pb2.OUTCOME_LEFT_MESSAGE
@@ -305,6 +311,8 @@ def _time_of(entry: bytes) -> int:
 
 
 def _varint(value: int) -> bytes:
+    if value < 0x4000:
+        return _SHORT[value]
     written = bytearray()
     while value >= 0x80:
         written.append(value & 0x7F | 0x80)
@@ -425,35 +433,38 @@ class _Tape:
             self.last_ms = entry.now_ms
             if entry.now_ms >= end_ms:
                 # What fell due before the window ended may only be told by what came first after it.
-                self._due(entry, end_ms)
+                self._due(entry.facts, end_ms)
                 return False
             self._take(entry)
         return True
 
     def _take(self, entry: engine_pb2.Entry) -> None:
-        self._due(entry, entry.now_ms + 1)
+        now_ms = entry.now_ms
+        facts = list(entry.facts)
         name = entry.WhichOneof("command") or ""
         command = command_of(entry)
         named_buyer: str = getattr(command, "buyer_id", "")
-        now_ms = entry.now_ms
+        for field_ in ("now_ms", "actor", "facts"):  # what stays is the event's command
+            entry.ClearField(field_)
+        self._due(facts, now_ms + 1)
         event: Event | None
         if name in ("route", "cancel_inquiry"):
-            event = self._of_buyer(entry, name, named_buyer)
+            event = self._of_buyer(entry, now_ms, facts, name, named_buyer)
         elif name == "message":
-            event = self._message(entry, command)
+            event = self._message(entry, now_ms, facts, command)
         elif name in ("close_conversation", "transfer"):
-            event = self._about_conversation(entry, name, command)
+            event = self._about_conversation(entry, now_ms, name, command)
         elif name == "tick" or (name == "order" and not self._orders):
             event = None
         else:
-            event = Event(now_ms, _body(entry), agent_id=self._presence_of(name, command))
-        self._facts(entry, named_buyer)
+            body = entry.SerializeToString()
+            event = Event(now_ms, body, agent_id=self._presence_of(name, command))
+        self._facts(facts, now_ms, named_buyer)
         if event is None:
             return
-        configured = any(
-            fact.HasField("shop_applied") or fact.HasField("weights_set") for fact in entry.facts
-        )
-        if configured:
+        if name in _CONFIGURES and any(
+            fact.HasField("shop_applied") or fact.HasField("weights_set") for fact in facts
+        ):
             event = event._replace(document=len(self._made.documents))
         if event.buyer_id:
             self._buyer(event.buyer_id).happened(now_ms, answered=event.by_agent)
@@ -471,30 +482,42 @@ class _Tape:
 
     # --- Commands ---
 
-    def _of_buyer(self, entry: engine_pb2.Entry, name: str, buyer_id: str) -> Event:
+    def _of_buyer(
+        self,
+        entry: engine_pb2.Entry,
+        now_ms: int,
+        facts: Sequence[engine_pb2.Fact],
+        name: str,
+        buyer_id: str,
+    ) -> Event:
         begins = name == "route" and any(
             fact.HasField("decided")
             and not fact.decided.buyer_id
             and fact.decided.reason not in _GOES_ON
-            for fact in entry.facts
+            for fact in facts
         )
         command = getattr(entry, name)
         command.ClearField("buyer_id")
         command.ClearField("request_id")
         self._buyer(buyer_id)
         tail = _buyer_field(buyer_id) + (b"\xb8\x01\x01" if begins else b"")
-        return Event(entry.now_ms, _body(entry) + tail, buyer_id, begins)
+        return Event(now_ms, entry.SerializeToString() + tail, buyer_id, begins)
 
-    def _message(self, entry: engine_pb2.Entry, message: dispatch_pb2.MessageEvent) -> Event:
-        noted = next(fact.message_noted for fact in entry.facts if fact.HasField("message_noted"))
-        now_ms = entry.now_ms
+    def _message(
+        self,
+        entry: engine_pb2.Entry,
+        now_ms: int,
+        facts: Sequence[engine_pb2.Fact],
+        message: dispatch_pb2.MessageEvent,
+    ) -> Event:
+        noted = next(fact.message_noted for fact in facts if fact.HasField("message_noted"))
         buyer_id = noted.buyer_id or message.buyer_id or self._buyer_of.get(noted.conversation, "")
         named = conversation_number(message.conversation_id)
         if not buyer_id and named:
             buyer_id = self._buyer_of.get(named, "")
         message.ClearField("event_id")
         if not buyer_id:  # about what ended before the window: as it stands
-            return Event(now_ms, _body(entry))
+            return Event(now_ms, entry.SerializeToString())
         buyer = self._buyer(buyer_id)
         sent_after_ms = message.sent_at_ms - now_ms if message.sent_at_ms else 0
         target = named or (0 if noted.opened else noted.conversation)
@@ -535,7 +558,7 @@ class _Tape:
             tail += b"\xd0\x01" + _varint(zigzag)
         return Event(
             now_ms,
-            _body(entry) + tail,
+            entry.SerializeToString() + tail,
             buyer_id,
             agent_id=noted.agent_id if noted.opened and not answer else "",
             answer=answer,
@@ -543,22 +566,24 @@ class _Tape:
             ends_round=ends_round,
         )
 
-    def _about_conversation(self, entry: engine_pb2.Entry, name: str, command: Any) -> Event:
+    def _about_conversation(
+        self, entry: engine_pb2.Entry, now_ms: int, name: str, command: Any
+    ) -> Event:
         number = conversation_number(command.conversation_id)
         buyer_id = self._buyer_of.get(number, "")
         request = getattr(entry, name)
         request.ClearField("request_id")
         if not buyer_id:
-            return Event(entry.now_ms, _body(entry))
+            return Event(now_ms, entry.SerializeToString())
         buyer = self._buyer(buyer_id)
         from_end = buyer.from_end(number)
         request.ClearField("conversation_id")
         tail = _buyer_field(buyer_id)
         answer = from_end == 1 and buyer.has.conversation == number
         if answer:
-            tail += self._delays(buyer, entry.now_ms)
+            tail += self._delays(buyer, now_ms)
         tail += b"\xb0\x01" + _varint(from_end)
-        return Event(entry.now_ms, _body(entry) + tail, buyer_id, answer=answer)
+        return Event(now_ms, entry.SerializeToString() + tail, buyer_id, answer=answer)
 
     @staticmethod
     def _delays(buyer: _Buyer, now_ms: int) -> bytes:
@@ -567,15 +592,14 @@ class _Tape:
 
     # --- What came of them ---
 
-    def _due(self, entry: engine_pb2.Entry, before_ms: int) -> None:
+    def _due(self, facts: Sequence[engine_pb2.Fact], before_ms: int) -> None:
         """What fell due before the command."""
-        for fact in entry.facts:
+        for fact in facts:
             if fact.HasField("decided") and fact.decided.at_ms and fact.decided.at_ms < before_ms:
                 self._decided(fact.decided, fact.decided.at_ms, fact.decided.buyer_id)
 
-    def _facts(self, entry: engine_pb2.Entry, named_buyer: str) -> None:
-        now_ms = entry.now_ms
-        for fact in entry.facts:
+    def _facts(self, facts: Sequence[engine_pb2.Fact], now_ms: int, named_buyer: str) -> None:
+        for fact in facts:
             match fact.WhichOneof("fact"):
                 case "decided" if not fact.decided.at_ms:
                     buyer_id = fact.decided.buyer_id or named_buyer
@@ -658,14 +682,6 @@ class _Tape:
             agent.weight = weights.get(agent.agent_id, agent.weight)
         document.etag = weights_set.etag
         self._made.documents.append((at_ms, document))
-
-
-def _body(entry: engine_pb2.Entry) -> bytes:
-    """A `ScriptEvent`'s command: the entry without its time, its actor and what it led to."""
-    bare = engine_pb2.Entry()
-    name = entry.WhichOneof("command") or ""
-    getattr(bare, name).CopyFrom(getattr(entry, name))
-    return bare.SerializeToString()
 
 
 def _buyer_field(buyer_id: str) -> bytes:
