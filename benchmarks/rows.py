@@ -11,6 +11,7 @@ from benchmarks import (
     overload,
     presence,
     sale_day,
+    simulate,
     unary,
     workers,
 )
@@ -30,6 +31,7 @@ ROWS = {
         Row("journal", "bytes on disk for an inquiry", batches.measure_journal),
         Row("client", "what fenliu.client gains over unary calls", client_gain.measure),
         Row("sale-day", "a generated 双11 with presence, replies and orders", sale_day.measure),
+        Row("simulate", "a day of a million inquiries played again", simulate.measure),
         Row("overload", "what is left when more is asked for than can be done", overload.measure),
         Row("workers", "two worker processes beside one", workers.measure),
     )

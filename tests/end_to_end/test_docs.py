@@ -146,8 +146,10 @@ def test_every_block_is_run_or_checked_below():
         ("README.md", "grpcurl -plaintext"),
         ("README.md", "grpcurl -plaintext"),
         ("gateway.md", ".venv/bin/fenliu serve"),
+        ("insight.md", "fenliu demo"),
         ("managers.md", "fenliu shop"),
         ("managers.md", "fenliu load"),
+        ("managers.md", "fenliu simulate"),
         ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu serve"),
         ("operators.md", "fenliu backup"),
@@ -255,7 +257,7 @@ def test_the_operators_commands_work_as_written(desk: Path):
 
 
 def test_the_managers_commands_work_as_written(desk: Path):
-    changing, looking = blocks(PROJECT / "docs" / "managers.md")
+    changing, looking, _ = blocks(PROJECT / "docs" / "managers.md")
     address = free_address()
     data = str(desk / "data")
     with Serving("serve", "--listen", address, "--data", data) as server:
@@ -267,6 +269,25 @@ def test_the_managers_commands_work_as_written(desk: Path):
             assert "(operator)  created" in printed
         with pasted(looking.text, desk, address) as printed:
             assert "0 queued" in printed and "Pre-sale" in printed and "0 decisions." in printed
+        assert server.terminate() == 0
+
+
+@pytest.mark.slow
+def test_trying_a_change_works_as_written(desk: Path):
+    (making,) = (b for b in blocks(PROJECT / "docs" / "insight.md") if b.language == "sh")
+    _, _, trying = blocks(PROJECT / "docs" / "managers.md")
+    address = free_address()
+    demo, serve = making.text.removesuffix(" &\n").splitlines()
+    with pasted(demo, desk, address):
+        pass
+    command = shlex.split(serve.replace("demo-data", str(desk / "demo-data")))[1:]
+    with (
+        Serving(*command, "--listen", address) as server,
+        pasted(trying.text.replace("--seconds 60", "--seconds 2"), desk, address) as printed,
+    ):
+        assert printed.count("~ agents[lin].weight: 8 → 5") == 2
+        assert "+ agents[xiaoli]: weight 5" in printed
+        assert (desk / "day.png").stat().st_size > 10_000
         assert server.terminate() == 0
 
 

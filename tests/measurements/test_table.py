@@ -24,6 +24,7 @@ ROWS = {
         "loop",
         "client",
         "sale-day",
+        "simulate",
         "overload",
         "workers",
     ),

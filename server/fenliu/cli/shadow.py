@@ -57,6 +57,13 @@ _WIDTHS = (8, 16, 26, 27)
     zh="这么多秒之后结束；默认直到 Ctrl-C。",
     en="End after so many seconds; without, at Ctrl-C.",
 )
+@option(
+    "--once",
+    envvar=None,
+    is_flag=True,
+    zh="赶上日志就结束；与 --since 同用，回看一段。",
+    en="End when it has caught up with the log; with --since, a look back.",
+)
 @patience_option
 @target_option
 @json_option
@@ -68,6 +75,7 @@ def shadow(
     more: tuple[str, ...],
     since: str | None,
     seconds: float | None,
+    once: bool,
     patience: float,
     target: str,
     as_json: bool,
@@ -93,11 +101,10 @@ def shadow(
                     last.CopyFrom(message.sums)
                     if as_json:
                         click.echo(json.dumps(as_dict(message), ensure_ascii=False))
-                        continue
-                    if first:
+                    elif first:
                         _print_head(document, candidate, message)
-                        first = False
-                    if message.live_changed:
+                    first = False
+                    if message.live_changed and not as_json:
                         etag = message.sums.live_etag
                         print_prose(
                             words(
@@ -105,8 +112,10 @@ def shadow(
                                 f"The live shop was changed, it is at {etag} now; the candidate stays.",
                             )
                         )
-                    for difference in message.differences:
+                    for difference in [] if as_json else message.differences:
                         click.echo(lines.line(difference))
+                    if once and message.caught_up:
+                        return
 
     try:
         with_client(target, work, patience_s=patience)

@@ -697,16 +697,18 @@ class ShadowSums(_message.Message):
     def __init__(self, since_ms: _Optional[int] = ..., up_to_ms: _Optional[int] = ..., inquiries: _Optional[_Union[DecisionCounts, _Mapping]] = ..., live_waiting: _Optional[int] = ..., shadow_waiting: _Optional[int] = ..., live_robot: _Optional[int] = ..., shadow_robot: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[ShadowAgent, _Mapping]]] = ..., left_out: _Optional[_Iterable[_Union[LeftOut, _Mapping]]] = ..., differences: _Optional[int] = ..., live_etag: _Optional[str] = ...) -> None: ...
 
 class WatchShadowResponse(_message.Message):
-    __slots__ = ("differences", "sums", "findings", "live_changed")
+    __slots__ = ("differences", "sums", "findings", "live_changed", "caught_up")
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     SUMS_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     LIVE_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    CAUGHT_UP_FIELD_NUMBER: _ClassVar[int]
     differences: _containers.RepeatedCompositeFieldContainer[ShadowDifference]
     sums: ShadowSums
     findings: _containers.RepeatedCompositeFieldContainer[_shop_pb2.LintFinding]
     live_changed: bool
-    def __init__(self, differences: _Optional[_Iterable[_Union[ShadowDifference, _Mapping]]] = ..., sums: _Optional[_Union[ShadowSums, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_shop_pb2.LintFinding, _Mapping]]] = ..., live_changed: _Optional[bool] = ...) -> None: ...
+    caught_up: bool
+    def __init__(self, differences: _Optional[_Iterable[_Union[ShadowDifference, _Mapping]]] = ..., sums: _Optional[_Union[ShadowSums, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_shop_pb2.LintFinding, _Mapping]]] = ..., live_changed: _Optional[bool] = ..., caught_up: _Optional[bool] = ...) -> None: ...
 
 class PlanStaffingRequest(_message.Message):
     __slots__ = ("shop_id", "window", "target_percent", "target_ms", "concurrency", "multiplier_percent", "shape_window", "patience_ms", "model", "most_agents", "seed", "language")

@@ -74,6 +74,7 @@ class _Telling:
         self._emit = emit
         self._differences: list[insight_pb2.ShadowDifference] = []
         self._news = False
+        self._caught_up = False
         self._last_s = 0.0
 
     def take(
@@ -81,12 +82,15 @@ class _Telling:
     ) -> None:
         self._differences += self._comparison.take(live, shadow, at_ms)
         self._news = True
+        self._caught_up = False
         while len(self._differences) >= MOST_TOLD:
             self.tell()
 
-    def pause(self) -> None:
-        """Tells what is new, unless it has just told something."""
-        if self._news and time.monotonic() - self._last_s >= TELL_EVERY_S:
+    def pause(self, caught_up: bool) -> None:
+        """Tells what is new, unless it has just told something; and once that there is nothing more yet."""
+        news = self._news or (caught_up and not self._caught_up)
+        if news and time.monotonic() - self._last_s >= TELL_EVERY_S:
+            self._caught_up = caught_up
             self.tell()
 
     def tell(self) -> None:
@@ -96,6 +100,7 @@ class _Telling:
             differences=some,
             sums=self._comparison.sums(self._candidate.left_out),
             live_changed=self._comparison.changed,
+            caught_up=self._caught_up,
         )
         self._comparison.changed = False
         self._news = bool(self._differences)
@@ -104,9 +109,12 @@ class _Telling:
 
 
 def _follow(
-    reader: Reader, core: Core, shop_id: str, place: Place, pause: Callable[[], None]
+    reader: Reader, core: Core, shop_id: str, place: Place, pause: Callable[[bool], None]
 ) -> Iterator[engine_pb2.Entry]:
-    """The shop's entries from a place on, without an end; `pause` is called whenever there are no more yet."""
+    """The shop's entries from a place on, without an end.
+
+    `pause` is called after each record, and with True when there are no more yet.
+    """
     partition = partition_of(shop_id, reader.partitions)
     next_seq = place.seq
     while True:
@@ -122,9 +130,9 @@ def _follow(
         for record in batch:
             yield from entries_of(record, shop_id, place)
             next_seq = record.seq + 1
-            pause()
+            pause(False)
         if not batch:
-            pause()
+            pause(True)
             time.sleep(LOOK_AGAIN_S)
 
 
