@@ -15,6 +15,7 @@ from fenliu.engine import CommandKind, load_core, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.assignments import command_of
 from fenliu.insight.errors import ReportRefused
+from fenliu.insight.whatif import recording
 from fenliu.insight.whatif.playing import play
 from fenliu.insight.whatif.recording import Recording, record
 from fenliu.insight.whatif.script import script
@@ -279,3 +280,18 @@ def test_reading_can_be_given_up(core: ModuleType, tmp_path: Path):
             progress=progress,
         )
     assert len(told) == 1
+
+
+def test_a_window_with_too_much_in_it_is_refused(
+    core: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    day = a_busy_day(core, tmp_path)
+    day.play()
+    monkeypatch.setattr(recording, "MOST_EVENTS", 100)
+    reader, loaded = SqliteReader(day.close()), load_core(core.CORE)
+    with pytest.raises(ReportRefused) as caught:
+        record(reader, loaded, "demo", MIDNIGHT, MIDNIGHT + DAY)
+    assert (caught.value.field, caught.value.rule) == (
+        "window.end_ms",
+        "more than 100 commands lie in the window: ask for a shorter one",
+    )

@@ -27,6 +27,8 @@ from fenliu.v1 import dispatch_pb2, shop_pb2, types_pb2
 Progress = Callable[[int, int], None]
 """Told how much of how much is done; may raise to give up."""
 
+MOST_EVENTS = 3_000_000
+"""Of a window: what a process may have in memory."""
 RECORDS_A_STEP = 8
 """Progress is told after so many records."""
 
@@ -468,6 +470,9 @@ class _Tape:
             event = event._replace(document=len(self._made.documents))
         if event.buyer_id:
             self._buyer(event.buyer_id).happened(now_ms, answered=event.by_agent)
+        if len(self._made.events) >= MOST_EVENTS:
+            rule = f"more than {MOST_EVENTS} commands lie in the window: ask for a shorter one"
+            raise ReportRefused("window.end_ms", rule)
         self._made.events.append(event)
 
     @staticmethod
