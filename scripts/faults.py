@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--minutes", type=float, default=120, help="of the endurance run")
+    parser.add_argument("--fuzz", type=float, default=30, help="minutes, of either kind")
     options = parser.parse_args()
     if not options.long:
         run("pytest", "-q", "-p", "no:benchmark", "--numprocesses", "2", "--dist", "loadfile",
@@ -32,6 +33,8 @@ def main() -> None:
     run("faults.kills", "--kills", str(options.kills), "--folder", str(STATE / "kills"))
     run("faults.endurance", "--minutes", str(options.minutes),
         "--folder", str(STATE / "endurance"))  # fmt: skip
+    for name, kind in (("fuzz", ()), ("fuzz-both", ("--both",))):
+        run("faults.fuzz", "--minutes", str(options.fuzz), "--state", str(STATE / name), *kind)
     print(f"all done; {STATE} can go")
 
 

