@@ -72,7 +72,9 @@ impl Books {
         let id = || Arc::<str>::from(shop.document.shop_id.as_str());
         if shop.keeping.changed_in != 0 && !shop.keeping.touched {
             shop.keeping.touched = true;
-            self.touched.insert(id());
+            let known = self.ids.get_key_value(shop.document.shop_id.as_str());
+            self.touched
+                .insert(known.map_or_else(id, |(id, _)| id.clone()));
         }
         let Some(time) = shop.earliest_due() else {
             return;

@@ -270,8 +270,8 @@ impl Engine {
     pub(crate) fn put(&mut self, mut shop: Shop) {
         let id: Arc<str> = shop.document.shop_id.as_str().into();
         shop.scheduled = None;
-        self.books.watch(&mut shop);
         self.books.enter(id.clone(), shop.deleted, shop.partition);
+        self.books.watch(&mut shop);
         self.stored.take(&id);
         self.shops.insert(id, shop.into());
     }

@@ -174,8 +174,8 @@ impl Shop {
     }
 
     fn agent_named(&self, id: &str) -> (Name, Option<u32>) {
-        match self.slots.get_key_value(id) {
-            Some((id, slot)) => (Some(id.clone()), Some(*slot)),
+        match self.slot_of(id) {
+            Some(slot) => (Some(self.agent(slot).id.clone()), Some(slot)),
             None => (name(id), None),
         }
     }

@@ -178,6 +178,9 @@ impl Index {
     /// Adds a number under a hash.
     pub fn insert(&mut self, hash: u32, value: u32) {
         if self.directory.is_empty() {
+            // Most are small.
+            self.directory.reserve_exact(1);
+            self.segments.reserve_exact(1);
             self.directory.push(0);
             self.segments.push(Segment::new(1, 0));
             self.buckets += 1;

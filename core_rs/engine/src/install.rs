@@ -171,7 +171,10 @@ impl Shop {
                 hourly: agent.hourly_limit,
             };
         }
-        self.lookup = Lookup::new(&document, |id| self.slots[id]);
+        self.lookup = Lookup::new(&document, |id| {
+            self.slot_of(id)
+                .expect("an agent of the document has a slot")
+        });
         for index in by_priority(&document) {
             for &slot in &self.lookup.groups[index as usize].agents {
                 self.agents[slot as usize].groups.push(index);
@@ -238,6 +241,10 @@ impl Shop {
         for (place, member) in (0..).zip(&members) {
             if scope.binary_search(&member.agent).is_ok() {
                 let agent = &mut self.agents[member.agent as usize];
+                if agent.pools.is_empty() {
+                    // Mostly it stays the only one.
+                    agent.pools.reserve_exact(1);
+                }
                 agent.pools.push((number, place));
             }
         }

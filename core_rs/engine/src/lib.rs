@@ -52,6 +52,7 @@ mod robot;
 mod route;
 mod selection;
 mod settle;
+mod slots;
 mod snapshot;
 mod state;
 mod steps;

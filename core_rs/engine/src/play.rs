@@ -139,13 +139,10 @@ impl Engine {
         let Some(shop) = self.shops.get(playing.shop_id.as_str()) else {
             return false;
         };
-        let slots = playing
-            .agent_ids
-            .iter()
-            .filter_map(|id| shop.slots.get(id.as_str()));
+        let slots = playing.agent_ids.iter().filter_map(|id| shop.slot_of(id));
         slots
             .into_iter()
-            .any(|&slot| shop.agent(slot).supposed.busy_met.get())
+            .any(|slot| shop.agent(slot).supposed.busy_met.get())
     }
 }
 

@@ -22,6 +22,7 @@ use crate::numbered::Numbered;
 use crate::proto::fenliu::v1 as api;
 use crate::remembered::Remembered;
 use crate::selection::Pool;
+use crate::slots::Slots;
 use crate::timeline::Timeline;
 use api::Outcome;
 
@@ -45,7 +46,7 @@ pub struct Shop {
     pub slot_releases: VecDeque<i64>,
 
     pub agents: Vec<Agent>,
-    pub slots: Map<Arc<str>, u32>,
+    slots: Slots,
     pub lookup: Lookup,
     /// How many agents that take part are ONLINE.
     pub online: u32,
@@ -170,7 +171,7 @@ impl Shop {
             mixed: BTreeMap::new(),
             slot_releases: VecDeque::new(),
             agents: Vec::new(),
-            slots: Map::default(),
+            slots: Slots::default(),
             lookup: Lookup::default(),
             online: 0,
             ready: BTreeSet::new(),
@@ -212,21 +213,25 @@ impl Shop {
         &mut self.agents[slot as usize]
     }
 
+    /// The slot of an agent id, if it has one.
+    pub fn slot_of(&self, agent_id: &str) -> Option<u32> {
+        self.slots.find(agent_id, &self.agents)
+    }
+
     /// The slot of an agent of the document.
     pub fn member(&self, agent_id: &str) -> Option<u32> {
-        let slot = *self.slots.get(agent_id)?;
+        let slot = self.slot_of(agent_id)?;
         self.agent(slot).in_document().then_some(slot)
     }
 
     /// The slot of any agent id, made if need be.
     pub fn intern(&mut self, agent_id: &str) -> u32 {
-        if let Some(&slot) = self.slots.get(agent_id) {
+        if let Some(slot) = self.slot_of(agent_id) {
             return slot;
         }
         let slot = u32::try_from(self.agents.len()).expect("fewer than 2^32 agents in a shop");
-        let id: Arc<str> = agent_id.into();
-        self.agents.push(Agent::new(id.clone()));
-        self.slots.insert(id, slot);
+        self.agents.push(Agent::new(agent_id.into()));
+        self.slots.insert(agent_id, slot);
         slot
     }
 

@@ -67,6 +67,7 @@ impl Shop {
         };
         let key = (waiting.since_ms, waiting.decision);
         let order = waiting.order();
+        let target = self.slot_of(&waiting.target_agent_id);
         let lines = &mut self.lines;
         if waiting.outcome == Outcome::Queued {
             remove(&mut lines.queue, order);
@@ -74,12 +75,9 @@ impl Shop {
         } else {
             remove(&mut lines.pool, order);
         }
-        for agent in [
-            known.contact().map(|contact| contact.agent),
-            self.slots.get(waiting.target_agent_id.as_str()).copied(),
-        ]
-        .into_iter()
-        .flatten()
+        for agent in [known.contact().map(|contact| contact.agent), target]
+            .into_iter()
+            .flatten()
         {
             lines.want_no_more(agent, key);
         }
