@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +21,7 @@ import pytest
 from fenliu.client import FenliuClient, FenliuError
 from fenliu.engine import CommandKind
 from fenliu.insight.jobs import jobs
+from fenliu.insight.jobs.frames import Kind, frame
 from fenliu.v1 import dispatch_pb2, insight_pb2, presence_pb2, shop_pb2, types_pb2
 from support.calls import OFFLINE, ONLINE, Caller, Start, demo_shop, refused
 
@@ -303,6 +306,22 @@ async def test_shadows_are_bounded_and_leave_nothing_behind(
     async with shadowed(quiet, asks(candidate())):
         assert len(list(children())) == 1
     await asyncio.to_thread(gone, tmp_path)
+
+
+def test_a_job_whose_server_was_killed_leaves_nothing_behind(tmp_path: Path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "tables.db").write_bytes(b"x")
+    command = [sys.executable, "-m", "fenliu.insight.jobs.worker", "shadow", tmp_path, "python"]
+    with subprocess.Popen(
+        [*command, scratch], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as worker:
+        assert worker.stdin is not None
+        # A request that is not whole, and then nobody is there any more.
+        worker.stdin.write(frame(Kind.REQUEST, bytes(8)))
+        worker.stdin.close()
+        worker.wait(timeout=TIMEOUT_S)
+    assert not scratch.exists()
 
 
 async def test_a_slow_reader_is_cut_off_while_dispatch_goes_on(start: Start):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -60,7 +61,7 @@ def main(name: str, directory: Path, core: str, scratch: Path) -> None:
     """Does one task. What goes wrong with it beside refusals is raised."""
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     request = _read(source)
-    threading.Thread(target=_end_with, args=(source.fileno(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(source.fileno(), scratch), daemon=True).start()
 
     def send(kind: Kind, content: bytes = b"") -> None:
         sink.write(frame(kind, content))
@@ -81,6 +82,8 @@ def main(name: str, directory: Path, core: str, scratch: Path) -> None:
     except StorageError as error:
         log.error("%s: %s", name, error)
         send(Kind.REFUSED, refusal(LogUnreadable()))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # a server that was killed does not
 
 
 def _read(source: BinaryIO) -> bytes:
@@ -90,8 +93,9 @@ def _read(source: BinaryIO) -> bytes:
     return source.read(length)
 
 
-def _end_with(source: int) -> None:
+def _end_with(source: int, scratch: Path) -> None:
     os.read(source, 1)  # nothing more comes
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(0)
 
 
