@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -144,6 +145,7 @@ def test_without_its_writer_everything_fails_and_nothing_hangs(tmp_path: Path):
     shared = SharedJournal(tmp_path / "other", tmp_path / "gone")
     assert shared.append([record(0, 1)]).result(10) == [1]
     process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # until it really stands still
     under_way = shared.append([record(0, 2)])
     process.kill()
     with pytest.raises(StorageError, match="the process that writes to it is gone"):

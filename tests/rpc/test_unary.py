@@ -9,8 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from fenliu.rpc.methods import SERVICES
-from fenliu.rpc.unary import BATCHES, COMMANDS, QUERIES
+from fenliu.rpc.methods import SERVICES, Methods
 from fenliu.v1 import dispatch_pb2, operator_pb2, presence_pb2, shop_pb2, types_pb2
 from support.calls import OFFLINE, ONLINE, Caller, demo_shop
 
@@ -310,44 +309,27 @@ async def test_shops_are_listed_page_by_page(call: Caller):
     assert names == ["demo", *(f"shop-{number}" for number in range(5))]
 
 
-async def test_every_method_not_built_says_so(call: Caller):
-    built = {*COMMANDS, *BATCHES, *QUERIES} | {
-        "/fenliu.v1.DispatchService/RouteStream",
-        "/fenliu.v1.DispatchService/ReportMessages",
-        "/fenliu.v1.DispatchService/WatchAssignments",
-        "/fenliu.v1.PresenceService/StreamPresence",
-        *(
-            f"/fenliu.v1.ShopService/{method.name}"
-            for method in shop_pb2.DESCRIPTOR.services_by_name["ShopService"].methods
-            if method.name != "DeleteShop"
-        ),
-        "/fenliu.v1.InsightService/ExplainDecision",
-        "/fenliu.v1.InsightService/GetReceptionReport",
-        "/fenliu.v1.InsightService/ListDecisions",
-        "/fenliu.v1.InsightService/Simulate",
-        "/fenliu.v1.InsightService/SimulateStream",
-        "/fenliu.v1.InsightService/WatchLoad",
-        "/fenliu.v1.InsightService/PlanStaffing",
-        "/fenliu.v1.InsightService/SummarizeDecisions",
-        "/fenliu.v1.InsightService/WatchShadow",
-        "/fenliu.v1.OperatorService/GetServerInfo",
-        "/fenliu.v1.OperatorService/GetStateHash",
-    }
-    missing = [
-        (f"/{service.full_name}/{method.name}", method.server_streaming)
-        for service in SERVICES
-        for method in service.methods
-        if f"/{service.full_name}/{method.name}" not in built
-    ]
-    assert missing
-    for path, streaming in missing:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            if streaming:
-                await anext(aiter(call.channel.unary_stream(path)(b"")))
-            else:
+async def test_every_unary_method_of_the_contract_is_served(call: Caller):
+    for service in SERVICES:
+        for method in service.methods:
+            if method.client_streaming or method.server_streaming:
+                continue
+            path = f"/{service.full_name}/{method.name}"
+            try:
                 await call.channel.unary_unary(path)(b"")
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED, path
-        assert "not supported yet" in (caught.value.details() or ""), path
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.INVALID_ARGUMENT, path
+
+
+def test_a_method_that_nothing_serves_ends_the_start():
+    async def serve(request: bytes, context: object) -> bytes:
+        return request
+
+    paths = [f"/{one.full_name}/{method.name}" for one in SERVICES for method in one.methods]
+    with pytest.raises(ValueError, match=f"nothing serves {paths[3]}"):
+        Methods({path: serve for path in paths if path != paths[3]})
+    with pytest.raises(ValueError, match=r"no such methods: /fenliu\.v1\.None/Such$"):
+        Methods(dict.fromkeys([*paths, "/fenliu.v1.None/Such"], serve))
 
 
 async def test_what_a_state_does_not_allow_is_a_failed_precondition(call: Caller):

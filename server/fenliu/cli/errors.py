@@ -44,7 +44,6 @@ REASONS = {
     "JOURNAL_UNAVAILABLE": "存储暂时不可用，请稍后再试",
     "OWNER_UNREACHABLE": "负责这家店铺的进程正在重启，请稍后再试",
     "DRAINING": "服务器正在停止",
-    "NOT_BUILT": "这个版本还不支持",
     "INTERNAL": "服务器内部错误",
 }
 

@@ -59,7 +59,6 @@ _WIDTHS = (8, 16, 26, 27)
 )
 @option(
     "--once",
-    envvar=None,
     is_flag=True,
     zh="赶上日志就结束；与 --since 同用，回看一段。",
     en="End when it has caught up with the log; with --since, a look back.",

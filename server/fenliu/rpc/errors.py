@@ -127,13 +127,6 @@ def engine_refusal(status: bytes) -> Refusal:
     return Refusal(status_pb2.Status.FromString(status))
 
 
-def not_built(method: str) -> Refusal:
-    """For methods of the contract that this version does not have yet."""
-    return refusal(
-        grpc.StatusCode.UNIMPLEMENTED, "NOT_BUILT", f"{method} is not supported yet", method=method
-    )
-
-
 def draining() -> Refusal:
     """For calls and streams that meet a server on its way out."""
     return refusal(

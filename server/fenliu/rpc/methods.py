@@ -1,19 +1,18 @@
 """The table of methods: each method of the contract and what serves it.
 
-Every method of the proto files is registered. Those without a handler here answer UNIMPLEMENTED, so
-that the contract and the server cannot drift apart unseen.
+A method of the proto files without a handler, or a handler without a method, ends the start: the contract
+and the server cannot drift apart unseen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 
-from fenliu.rpc.context import Context
-from fenliu.rpc.errors import not_built, sanitised
+from fenliu.rpc.errors import sanitised
 from fenliu.rpc.limits import Limit
 from fenliu.v1 import dispatch_pb2, insight_pb2, operator_pb2, presence_pb2, shop_pb2
 
@@ -35,7 +34,7 @@ Handlers = Mapping[str, Any]
 
 
 class Methods(grpc.GenericRpcHandler):
-    """Every method of the contract in one table, each sanitised; raises ValueError for a path not in it."""
+    """Every method of the contract in one table, each sanitised; raises ValueError for a path not in it or missing."""
 
     def __init__(
         self, handlers: Handlers, limit: Callable[[str], Limit | None] | None = None
@@ -48,9 +47,11 @@ class Methods(grpc.GenericRpcHandler):
                 path = f"/{service.full_name}/{method.name}"
                 unknown.discard(path)
                 behaviour = handlers.get(path)
+                if behaviour is None:
+                    raise ValueError(f"nothing serves {path}")
                 streams = method.client_streaming or method.server_streaming
                 held = limit(path) if limit is not None and not streams else None
-                if held is not None and behaviour is not None:
+                if held is not None:
                     behaviour = held.of(behaviour)
                 self._table[path] = sanitised(_handler(method, behaviour))
         if unknown:
@@ -92,21 +93,12 @@ class _SanitisedService(grpc.GenericRpcHandler):
 
 def _handler(method: MethodDescriptor, behaviour: Any) -> Handler:
     """A handler that takes and returns raw bytes: the engine reads requests itself."""
-    name = str(method.full_name)
-
-    async def unary_unimplemented(request: Any, context: Context) -> NoReturn:
-        raise not_built(name)
-
-    async def stream_unimplemented(request: Any, context: Context) -> Any:
-        raise not_built(name)
-        yield b""  # An async generator, as grpc wants of streaming handlers.
-
     match method.client_streaming, method.server_streaming:
         case False, False:
-            return grpc.unary_unary_rpc_method_handler(behaviour or unary_unimplemented)
+            return grpc.unary_unary_rpc_method_handler(behaviour)
         case True, False:
-            return grpc.stream_unary_rpc_method_handler(behaviour or unary_unimplemented)
+            return grpc.stream_unary_rpc_method_handler(behaviour)
         case False, True:
-            return grpc.unary_stream_rpc_method_handler(behaviour or stream_unimplemented)
+            return grpc.unary_stream_rpc_method_handler(behaviour)
         case _:
-            return grpc.stream_stream_rpc_method_handler(behaviour or stream_unimplemented)
+            return grpc.stream_stream_rpc_method_handler(behaviour)
