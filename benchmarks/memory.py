@@ -42,11 +42,11 @@ def measure(scale: Scale) -> Measured:
     return Measured(
         (
             Figure("10 million recent contacts", resident["contacts"] / GIB, "GiB", 1.0, True),
-            Figure("… each", per_item["contacts"], "bytes"),
+            Figure("… a contact", per_item["contacts"], "bytes"),
             Figure("… and 10 million request ids", resident["requests"] / GIB, "GiB"),
             Figure("… a request id", ids, "bytes"),
             Figure("100,000 shops of 10 agents", resident["shops"] / GIB, "GiB", 1.0, True),
-            Figure("… each", per_item["shops"], "bytes"),
+            Figure("… a shop", per_item["shops"], "bytes"),
         ),
         (
             f"request ids of 24 h: {ids:.0f} bytes × the inquiries of a day; at a day's mean of 1,000/s"
