@@ -37,9 +37,16 @@ class Methods(grpc.GenericRpcHandler):
     """Every method of the contract in one table, each sanitised; raises ValueError for a path not in it or missing."""
 
     def __init__(
-        self, handlers: Handlers, limit: Callable[[str], Limit | None] | None = None
+        self,
+        handlers: Handlers,
+        limit: Callable[[str], Limit | None] | None = None,
+        *,
+        some: bool = False,
     ) -> None:
-        """`limit`: of a method's path; for unary methods only, a stream may stay open for ever."""
+        """`limit`: of a method's path; for unary methods only, a stream may stay open for ever.
+
+        `some`: the others are served elsewhere.
+        """
         unknown = set(handlers)
         self._table: dict[str, Handler] = {}
         for service in SERVICES:
@@ -47,6 +54,8 @@ class Methods(grpc.GenericRpcHandler):
                 path = f"/{service.full_name}/{method.name}"
                 unknown.discard(path)
                 behaviour = handlers.get(path)
+                if behaviour is None and some:
+                    continue
                 if behaviour is None:
                     raise ValueError(f"nothing serves {path}")
                 streams = method.client_streaming or method.server_streaming

@@ -51,7 +51,7 @@ class Serving:
         self._server.add_generic_rpc_handlers(
             (
                 grpc.method_handlers_generic_handler(SERVICE, {"Forward": forward}),
-                Methods(streams),
+                Methods(streams, some=True),
             )
         )
 
