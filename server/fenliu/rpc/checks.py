@@ -14,6 +14,9 @@ from fenliu.rpc.errors import invalid, malformed
 from fenliu.v1 import insight_pb2
 
 MAX_MS = 9_007_199_254_740_991
+MOST_PLAYED_DAYS = 31
+"""Of a window that is played again."""
+_DAY_MS = 86_400_000
 
 _M = TypeVar("_M", bound=Message)
 
@@ -52,3 +55,14 @@ def check_window(window: insight_pb2.Window, field: str = "window") -> None:
         raise invalid(f"{field}.end_ms", "the window ends before it begins")
     if window.end_ms == window.start_ms:
         raise invalid(f"{field}.end_ms", "the window is empty: its end is not included")
+
+
+def check_shop_and_window(wanted: Any, most_days: int | None = None) -> None:
+    """What each question about a shop and a window begins with: `shop_id` and `window`, both required."""
+    check_id("shop_id", wanted.shop_id)
+    if not wanted.HasField("window"):
+        raise invalid("window", "required")
+    window = wanted.window
+    check_window(window)
+    if most_days is not None and window.end_ms - window.start_ms > most_days * _DAY_MS:
+        raise invalid("window.end_ms", f"at most {most_days} days after the beginning")

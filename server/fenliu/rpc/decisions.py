@@ -6,7 +6,13 @@ from typing import Any
 
 from fenliu.dispatch import Dispatching
 from fenliu.insight.reports.decisions import Decisions
-from fenliu.rpc.checks import check_id, check_known, check_window, check_within, decoded
+from fenliu.rpc.checks import (
+    check_id,
+    check_known,
+    check_shop_and_window,
+    check_within,
+    decoded,
+)
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import invalid
 from fenliu.rpc.insight import find_shop
@@ -53,10 +59,7 @@ def _check(
     wanted: insight_pb2.ListDecisionsRequest | insight_pb2.SummarizeDecisionsRequest,
 ) -> None:
     """What can be judged by looking at the request. Raises Refusal."""
-    check_id("shop_id", wanted.shop_id)
-    if not wanted.HasField("window"):
-        raise invalid("window", "required")
-    check_window(wanted.window)
+    check_shop_and_window(wanted)
     chosen = wanted.filter
     if len(chosen.agent_ids) > MOST_AGENTS:
         raise invalid("filter.agent_ids", f"at most {MOST_AGENTS} elements")

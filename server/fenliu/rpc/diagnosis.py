@@ -11,15 +11,19 @@ from fenliu.insight.diagnosis.diagnose import asked
 from fenliu.insight.errors import JobFailed
 from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.reports import Reports
-from fenliu.rpc.checks import check_id, check_known, check_window, decoded
+from fenliu.rpc.checks import (
+    MOST_PLAYED_DAYS,
+    check_id,
+    check_known,
+    check_shop_and_window,
+    decoded,
+)
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import invalid
 from fenliu.rpc.insight import find_shop
 from fenliu.rpc.slow_readers import cut_off_when_slow
 from fenliu.v1 import insight_pb2, types_pb2
 
-MAX_DAYS = 31
-_DAY_MS = 86_400_000
 _GO_ON = "ask again"
 
 Step = insight_pb2.DiagnoseImbalanceStreamResponse
@@ -82,12 +86,7 @@ class DiagnosisMethods:
 
 def _check(wanted: insight_pb2.DiagnoseImbalanceRequest) -> None:
     """What can be judged by looking at the request. Raises Refusal."""
-    check_id("shop_id", wanted.shop_id)
-    if not wanted.HasField("window"):
-        raise invalid("window", "required")
-    check_window(wanted.window)
-    if wanted.window.end_ms - wanted.window.start_ms > MAX_DAYS * _DAY_MS:
-        raise invalid("window.end_ms", f"at most {MAX_DAYS} days after the beginning")
+    check_shop_and_window(wanted, MOST_PLAYED_DAYS)
     check_id("agent_id", wanted.agent_id)
     if wanted.other_agent_id:
         check_id("other_agent_id", wanted.other_agent_id)

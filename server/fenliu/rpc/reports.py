@@ -6,7 +6,7 @@ from typing import Any
 
 from fenliu.dispatch import Dispatching
 from fenliu.insight.reports.reports import Reports
-from fenliu.rpc.checks import check_id, check_known, check_window, decoded
+from fenliu.rpc.checks import check_id, check_known, check_shop_and_window, decoded
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import invalid
 from fenliu.rpc.insight import find_shop
@@ -37,10 +37,7 @@ class ReportMethods:
 
 def _check(wanted: insight_pb2.GetReceptionReportRequest) -> None:
     """What can be judged by looking at the request. Raises Refusal."""
-    check_id("shop_id", wanted.shop_id)
-    if not wanted.HasField("window"):
-        raise invalid("window", "required")
-    check_window(wanted.window)
+    check_shop_and_window(wanted)
     check_known("grain", wanted.grain, insight_pb2.ReportGrain)
     check_known("subject", wanted.subject, insight_pb2.ReportSubject)
     check_known("language", wanted.language, types_pb2.Language)

@@ -12,7 +12,15 @@ from fenliu.insight.errors import EngineRefused, JobFailed
 from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.simulation.asking import asked
-from fenliu.rpc.checks import check_id, check_known, check_window, check_within, decoded
+from fenliu.rpc.checks import (
+    MOST_PLAYED_DAYS,
+    check_id,
+    check_known,
+    check_shop_and_window,
+    check_window,
+    check_within,
+    decoded,
+)
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import invalid
 from fenliu.rpc.insight import find_shop
@@ -20,11 +28,9 @@ from fenliu.rpc.slow_readers import cut_off_when_slow
 from fenliu.rpc.supposed_shops import check_supposed, findings, refused_shop
 from fenliu.v1 import insight_pb2, types_pb2
 
-MAX_DAYS = 31
 MAX_REPETITIONS = 200
 MAX_SHIFTS = 1_000
 MAX_WINDOWS = 1_000
-_DAY_MS = 86_400_000
 _FIELD = "changed_shop"
 _GO_ON = "ask again"
 _DRAWN = insight_pb2.REPLY_MODEL_DRAWN
@@ -94,12 +100,7 @@ class SimulateMethods:
 
 def _check(wanted: insight_pb2.SimulateRequest) -> None:
     """What can be judged by looking at the request. Raises Refusal."""
-    check_id("shop_id", wanted.shop_id)
-    if not wanted.HasField("window"):
-        raise invalid("window", "required")
-    check_window(wanted.window, "window")
-    if wanted.window.end_ms - wanted.window.start_ms > MAX_DAYS * _DAY_MS:
-        raise invalid("window.end_ms", f"at most {MAX_DAYS} days after the beginning")
+    check_shop_and_window(wanted, MOST_PLAYED_DAYS)
     if wanted.HasField(_FIELD):
         check_supposed(wanted.changed_shop, wanted.shop_id, _FIELD)
     check_within("repetitions", wanted.repetitions, 0, MAX_REPETITIONS)

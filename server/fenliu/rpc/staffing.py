@@ -9,7 +9,13 @@ from fenliu.dispatch import Dispatching
 from fenliu.insight.jobs.jobs import Jobs
 from fenliu.insight.reports.reports import Reports
 from fenliu.insight.staffing.task import asked
-from fenliu.rpc.checks import check_id, check_known, check_window, check_within, decoded
+from fenliu.rpc.checks import (
+    check_known,
+    check_shop_and_window,
+    check_window,
+    check_within,
+    decoded,
+)
 from fenliu.rpc.context import Context
 from fenliu.rpc.errors import invalid
 from fenliu.rpc.insight import find_shop
@@ -54,10 +60,7 @@ class StaffingMethods:
 
 def _check(wanted: insight_pb2.PlanStaffingRequest) -> None:
     """What can be judged by looking at the request. Raises Refusal."""
-    check_id("shop_id", wanted.shop_id)
-    if not wanted.HasField("window"):
-        raise invalid("window", "required")
-    check_window(wanted.window)
+    check_shop_and_window(wanted)
     if wanted.HasField("shape_window"):
         check_window(wanted.shape_window, "shape_window")
     for field, least, most in _RANGES:
