@@ -70,7 +70,7 @@ def caught_up(scene: Scene) -> Load:
 
 def state_of(scene: Scene) -> engine_pb2.ShopSnapshot:
     """The shop as its log makes it."""
-    engine = load_core("rust").engine(1)
+    engine = load_core().engine(1)
     buffer = BytesIO()
     for entry in scene.entries():
         proto.serialize_length_prefixed(entry, buffer)
