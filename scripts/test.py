@@ -30,13 +30,12 @@ def main() -> None:
     else:
         print("cargo not found: the Python core is tested alone", flush=True)
     pytest(environment, "not slow and not alone and not faults", *SIDE_BY_SIDE)
-    pytest(environment, "not slow and alone and not faults")
+    pytest(environment, f"alone and {'not slow and ' if fast_only else ''}not faults")
     if fast_only:
         return
     if cargo:
         run(["cargo", "test", "--quiet", "-p", "fenliu-engine"], environment, PROJECT / "core_rs")
     pytest(environment, "slow and not alone and not faults", *SIDE_BY_SIDE)
-    pytest(environment, "slow and alone and not faults")
 
 
 def pytest(environment: dict[str, str], marked: str, *options: str) -> None:
