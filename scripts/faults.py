@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--minutes", type=float, default=120, help="of the endurance run")
+    parser.add_argument("--rate", type=float, default=200, help="its calls a second")
     parser.add_argument("--fuzz", type=float, default=30, help="minutes, of either kind")
     options = parser.parse_args()
     if not options.long:
@@ -31,7 +32,7 @@ def main() -> None:
     STATE.mkdir(parents=True, exist_ok=True)
     run("simulation", "--seeds", str(options.seeds), "--state", str(STATE / "seeds.json"))
     run("faults.kills", "--kills", str(options.kills), "--folder", str(STATE / "kills"))
-    run("faults.endurance", "--minutes", str(options.minutes),
+    run("faults.endurance", "--minutes", str(options.minutes), "--rate", str(options.rate),
         "--folder", str(STATE / "endurance"))  # fmt: skip
     for name, kind in (("fuzz", ()), ("fuzz-both", ("--both",))):
         run("faults.fuzz", "--minutes", str(options.fuzz), "--state", str(STATE / name), *kind)

@@ -11,6 +11,13 @@ import grpc.aio
 from faults.traffic import SHOPS, Server
 from fenliu.v1 import dispatch_pb2, insight_pb2, presence_pb2, shop_pb2
 
+ANSWERS = {
+    grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED, grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.PERMISSION_DENIED,
+}  # fmt: skip
+"""What bytes may be answered with. UNKNOWN and INTERNAL would be an error nobody has thought of."""
+
 
 def methods() -> list[str]:
     """Every unary method of the public services."""

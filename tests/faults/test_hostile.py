@@ -17,19 +17,13 @@ import grpc.aio
 import pytest
 
 from end_to_end.processes import free_address
-from faults.hostile import bodies, code_of, methods, open_files, resident_kib
-from faults.traffic import OPTIONS, ROUTE, SHOPS, Book, Server, Traffic, audit, ready
+from faults.hostile import ANSWERS, bodies, code_of, methods, open_files, resident_kib
+from faults.traffic import ALONE, OPTIONS, ROUTE, SHOPS, Book, Server, Traffic, audit, ready
 from fenliu.engine import load_core
 from fenliu.v1 import dispatch_pb2, presence_pb2
 
 pytestmark = pytest.mark.faults
 
-ANSWERS = {
-    grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED, grpc.StatusCode.UNIMPLEMENTED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.PERMISSION_DENIED,
-}  # fmt: skip
-"""What bytes may be answered with. UNKNOWN and INTERNAL would be an error nobody has thought of."""
 GROWTH_KIB = 192 * 1024
 
 
@@ -185,8 +179,7 @@ async def test_all_gateways_reconnect_at_once(tmp_path):
     async with bystanders(tmp_path) as (_, traffic):
 
         async def gateway(n: int) -> grpc.StatusCode:
-            alone = [("grpc.use_local_subchannel_pool", 1)]  # no connection of somebody else's
-            async with grpc.aio.insecure_channel(traffic.address, options=alone) as channel:
+            async with grpc.aio.insecure_channel(traffic.address, options=ALONE) as channel:
                 request = dispatch_pb2.RouteRequest(shop_id=SHOPS[0], buyer_id=f"g{n}")
                 return await code_of(channel.unary_unary(ROUTE), request.SerializeToString())
 

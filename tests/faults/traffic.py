@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from zlib import crc32
 
 import grpc
 import grpc.aio
@@ -35,12 +36,15 @@ TRY_AGAIN = (
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
 )
+ALONE = (("grpc.use_local_subchannel_pool", 1),)
+"""A connection that is nobody else's."""
 OPTIONS = (
+    *ALONE,
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
-    ("grpc.use_local_subchannel_pool", 1),
 )
+"""Comes back soon. A connection has as little time to come about, so only where calls are sent again."""
 ROUTE = "/fenliu.v1.DispatchService/Route"
 CLOSE = "/fenliu.v1.DispatchService/CloseConversation"
 MESSAGES = "/fenliu.v1.DispatchService/ReportMessagesBatch"
@@ -99,23 +103,65 @@ class Book:
     replies: dict[Key, bytes] = field(default_factory=dict)
     events: set[Key] = field(default_factory=set)
     next_id: int = 0
+    one_in: int = 1
+    """Of so many keys one is written down: for traffic of hours."""
 
     def key(self, kind: str) -> Key:
         self.next_id += 1
         return kind, f"{kind}-{self.next_id}"
 
+    def keep(self, key: Key, body: bytes) -> None:
+        """Raises AssertionError when it was answered otherwise before."""
+        if self._wanted(key):
+            first = self.replies.setdefault(key, body)
+            assert first == body, f"{key}: answered {first!r}, and when repeated {body!r}"
+
+    def happened(self, key: Key) -> None:
+        """An event was taken."""
+        if self._wanted(key):
+            self.events.add(key)
+
+    def _wanted(self, key: Key) -> bool:
+        return self.one_in == 1 or crc32(key[1].encode()) % self.one_in == 0
+
     def __len__(self) -> int:
         return len(self.replies) + len(self.events)
 
 
-class Traffic:
-    """Several buyers at once against one address."""
+class Pace:
+    """So many calls a second together, none of them hurried: time that was lost is not made up for."""
 
-    def __init__(self, address: str, book: Book, rng: Random, buyers: int = 12) -> None:
+    def __init__(self, rate: float) -> None:
+        self._between = 1 / rate
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Waits until it is one's turn."""
+        now = time.monotonic()
+        at = self._next = max(now, self._next + self._between)
+        await asyncio.sleep(at - now)
+
+
+class Traffic:
+    """Several buyers at once against one address; `rate`: calls a second of all of them, None: any."""
+
+    def __init__(
+        self,
+        address: str,
+        book: Book,
+        rng: Random,
+        buyers: int = 12,
+        *,
+        shops: Sequence[str] = SHOPS,
+        rate: float | None = None,
+    ) -> None:
         self.address = address
+        self.shops = shops
+        self.calls = 0
         self._book = book
         self._rng = rng
         self._buyers = buyers
+        self._pace = None if rate is None else Pace(rate)
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self.refused: Counter[str] = Counter()
@@ -135,6 +181,7 @@ class Traffic:
         call = self.channel.unary_unary(method)
         body = request.SerializeToString()
         while True:
+            await self.turn()
             try:
                 answer: bytes = await call(body, timeout=10)
                 return answer
@@ -144,14 +191,15 @@ class Traffic:
                 self.refused[error.code().name] += 1
                 await asyncio.sleep(0.02 + self._rng.random() * 0.05)
 
+    async def turn(self) -> None:
+        """Before each call."""
+        self.calls += 1
+        if self._pace is not None:
+            await self._pace.turn()
+
     async def open_shops(self) -> None:
-        for shop_id in SHOPS:
-            shop = shop_pb2.Shop(shop_id=shop_id)
-            for agent_id in AGENTS:
-                shop.agents.add(agent_id=agent_id, weight=1 + AGENTS.index(agent_id), cap=40)
-            shop.groups.add(group_id="g", agent_ids=AGENTS)
-            shop.settings.queue_limit = 20
-            await self.ask(APPLY, shop_pb2.ApplyShopRequest(shop=shop))
+        for shop_id in self.shops:
+            await self.ask(APPLY, shop_pb2.ApplyShopRequest(shop=shop_of(shop_id)))
             for agent_id in AGENTS:
                 await self.ask(
                     PRESENCE,
@@ -162,6 +210,13 @@ class Traffic:
         self._stopping = False
         self._tasks = [asyncio.create_task(self._buyer(i)) for i in range(self._buyers)]
 
+    def check(self) -> None:
+        """Raises what ended somebody's work."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+                raise AssertionError(f"{task.get_name()} has ended")
+
     async def finish(self) -> None:
         """Lets everybody be answered, then ends."""
         self._stopping = True
@@ -171,16 +226,16 @@ class Traffic:
     async def _buyer(self, number: int) -> None:
         rng = self._rng
         while not self._stopping:
-            shop_id = rng.choice(SHOPS)
+            shop_id = rng.choice(self.shops)
             buyer_id = f"buyer-{number}-{rng.randrange(200)}"
             key = self._book.key("request")
             request = dispatch_pb2.RouteRequest(
                 shop_id=shop_id, buyer_id=buyer_id, request_id=key[1]
             )
             body = await self.ask(ROUTE, request)
-            self._keep(key, body)
+            self._book.keep(key, body)
             if rng.randrange(10) == 0:  # a repeat
-                self._keep(key, await self.ask(ROUTE, request))
+                assert await self.ask(ROUTE, request) == body, key
             answer = dispatch_pb2.RouteResponse.FromString(body)
             if not answer.conversation_id:
                 continue
@@ -197,17 +252,23 @@ class Traffic:
                 await self.ask(MESSAGES, batch)
             ).results
             assert not results[0].HasField("status"), results
-            self._book.events.add(key)
+            self._book.happened(key)
             if rng.randrange(3):
                 key = self._book.key("request")
                 close = dispatch_pb2.CloseConversationRequest(
                     shop_id=shop_id, conversation_id=answer.conversation_id, request_id=key[1]
                 )
-                self._keep(key, await self.ask(CLOSE, close))
+                self._book.keep(key, await self.ask(CLOSE, close))
 
-    def _keep(self, key: Key, body: bytes) -> None:
-        first = self._book.replies.setdefault(key, body)
-        assert first == body, f"{key}: answered {first!r}, and when repeated {body!r}"
+
+def shop_of(shop_id: str) -> shop_pb2.Shop:
+    """The shop as the traffic wants it."""
+    shop = shop_pb2.Shop(shop_id=shop_id)
+    for agent_id in AGENTS:
+        shop.agents.add(agent_id=agent_id, weight=1 + AGENTS.index(agent_id), cap=40)
+    shop.groups.add(group_id="g", agent_ids=AGENTS)
+    shop.settings.queue_limit = 20
+    return shop
 
 
 def logged(data: Path) -> Iterator[tuple[bytes, engine_pb2.Entry]]:
@@ -221,10 +282,11 @@ def logged(data: Path) -> Iterator[tuple[bytes, engine_pb2.Entry]]:
         reader.close()
 
 
-def audit(data: Path, core: Core, book: Book) -> bytes:
+def audit(data: Path, core: Core, book: Book, *, strangers: bool = False) -> bytes:
     """Holds what was acknowledged against a data directory nobody serves; returns the state hash.
 
-    Everything is there once, was decided as it was answered, and replaying gives what recovery gives.
+    Everything is there once, was decided as it was answered, and replaying gives what recovery gives. `strangers`:
+    there are others' calls, too, and they may use an id for two things.
     """
     count: Counter[Key] = Counter()
     replies: dict[Key, bytes] = {}
@@ -238,10 +300,12 @@ def audit(data: Path, core: Core, book: Book) -> bytes:
         key = key_of(name, getattr(entry, name))
         if key is not None:
             count[key] += 1
-            replies[key] = reply
+            if key in book.replies:
+                replies[key] = reply
     lost = [key for key in (*book.replies, *book.events) if not count[key]]
     assert not lost, f"acknowledged and lost: {len(lost)}, {lost[:5]}"
-    doubled = [key for key, times in count.items() if times > 1]
+    known = (key for key in count if not strangers or key in book.replies or key in book.events)
+    doubled = [key for key in known if count[key] > 1]
     assert not doubled, f"doubled: {len(doubled)}, {doubled[:5]}"
     for key, given in book.replies.items():
         assert replies[key] == given, f"{key}: answered {given!r}, decided {replies[key]!r}"
