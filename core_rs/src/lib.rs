@@ -225,6 +225,10 @@ impl Engine {
         self.lock()?.put_chunk(chunk_id, content).map_err(to_py)
     }
 
+    fn put_filter(&self, chunk_id: &[u8], filter: &[u8]) -> PyResult<()> {
+        self.lock()?.put_filter(chunk_id, filter).map_err(to_py)
+    }
+
     fn touched(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         py.detach(|| self.lock().map(|engine| engine.touched()))
     }
@@ -316,6 +320,12 @@ fn merge_chunks<'py>(
 }
 
 #[pyfunction]
+fn filter_of<'py>(py: Python<'py>, content: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let filter = py.detach(|| fenliu_engine::filter_of(content)).map_err(to_py)?;
+    Ok(PyBytes::new(py, &filter))
+}
+
+#[pyfunction]
 fn partition_of(shop_id: &str, partitions: i64) -> PyResult<u32> {
     match u32::try_from(partitions) {
         Ok(partitions) if partitions > 0 => Ok(fenliu_engine::partition_of(shop_id, partitions)),
@@ -329,9 +339,9 @@ mod _core {
     const CORE: &str = "rust";
     /// Changes whenever _core.pyi does.
     #[pymodule_export]
-    const API_VERSION: u32 = 4;
+    const API_VERSION: u32 = 5;
     #[pymodule_export]
     const RULES_VERSION: u32 = fenliu_engine::RULES_VERSION;
     #[pymodule_export]
-    use super::{Engine, merge_chunks, partition_of};
+    use super::{Engine, filter_of, merge_chunks, partition_of};
 }

@@ -133,6 +133,24 @@ async def test_batches_go_on_where_something_has_to_be_fetched(core, journal, tm
     plain.close()
 
 
+async def test_what_a_snapshot_has_just_written_need_not_be_read(core, journal, monkeypatch):
+    dispatcher = trace_dispatcher(core, journal)
+    await dispatcher.start()
+    await staffed(dispatcher, idle_close_ms=1000)
+    read = []
+    monkeypatch.setattr(journal, "chunks", lambda *of: read.append(of) or {})
+    for turn in range(3):
+        buyers = [f"buyer-{number}" for number in range(0, 3000, turn + 1)]
+        for first in range(0, len(buyers), 1000):
+            some = routes(buyers[first : first + 1000])
+            await dispatcher.batch(ROUTE, some, now_ms=NOW + 10_000 * turn)
+        monkeypatch.undo()  # making it reads the one before
+        await dispatcher.snapshot(OURS)
+        monkeypatch.setattr(journal, "chunks", lambda *of: read.append(of) or {})
+    assert not read
+    await dispatcher.close()
+
+
 async def test_a_restart_reads_only_what_came_after_the_snapshot(core, journal):
     dispatcher = trace_dispatcher(core, journal)
     await dispatcher.start()

@@ -21,6 +21,7 @@ def an_extension(**changed: object) -> ModuleType:
         "RULES_VERSION": engine.RULES_VERSION,
         "Engine": pure.Engine,
         "merge_chunks": pure.merge_chunks,
+        "filter_of": pure.filter_of,
         "partition_of": pure.partition_of,
     }
     for name, value in (face | changed).items():

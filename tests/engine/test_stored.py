@@ -443,6 +443,40 @@ def test_repeats_are_told_from_what_is_stored(core: ModuleType) -> None:
     assert entry == b""
 
 
+def test_with_filters_less_is_asked_for_and_the_same_is_answered(core: ModuleType) -> None:
+    desk = with_contacts(core, 2000)
+    shelf = Shelf(core)
+    shelf.write_copy(desk.engine)
+    plain, filtered = shelf.reader(), shelf.reader()
+    assert len(shelf.chunks) > 2
+    head = set(shelf.place.head)
+    for name, content in shelf.chunks.items():
+        if name not in head and (made := core.filter_of(content)):
+            filtered.put_filter(name, made)
+    asked = [0, 0]
+    for number in range(0, 4000, 7):  # half of them are buyers who have a contact
+        body = route(f"b{number:05}", request_id=f"q{number}")
+        answers = []
+        for place, engine in enumerate((plain, filtered)):
+            while (answer := engine.decide(ROUTE, body, T0 + number))[0] == NEEDS_CHUNKS:
+                asked[place] += len(shelf.hand_in(engine, answer[1]))
+            answers.append(answer)
+            engine.shrink(0)
+        assert answers[0] == answers[1]
+    assert shelf.snapshot(plain) == shelf.snapshot(filtered)
+    assert asked[1] <= asked[0]
+
+
+def test_filters_that_are_none_are_refused(core: ModuleType) -> None:
+    for content in (b"", b"\xff" * 40, bytes(4)):
+        with pytest.raises(ValueError, match=r".+"):
+            core.filter_of(content)
+    engine = core.Engine(1)
+    for name, of in ((bytes(31), b""), (bytes(32), bytes(63)), (bytes(32), bytes(65))):
+        with pytest.raises(ValueError, match=r".+"):
+            engine.put_filter(name, of)
+
+
 def test_a_chunks_id_has_32_bytes(core: ModuleType) -> None:
     for name in (b"", bytes(31), bytes(33)):
         with pytest.raises(ValueError, match=r".+"):

@@ -26,7 +26,7 @@ from fenliu.journal import (
     StoredManifest,
 )
 from fenliu.recovery import SnapshotWriter, manifest_before, snapshots, whole_snapshot
-from fenliu.recovery.segments import flushed
+from fenliu.recovery.segments import ChunkStore, flushed
 from fenliu.v1 import types_pb2
 from support.logs import PARTITIONS, Log
 
@@ -172,7 +172,8 @@ def store_many_contacts(log: Log) -> None:
     engine.load_snapshot(shop.SerializeToString())
     chunks: dict[bytes, bytes] = {}
     core = load_core(log.core.CORE)
-    stored = flushed(core, engine, BUSY, None, chunks.__setitem__)
+    put = chunks.__setitem__
+    stored = flushed(core, engine, BUSY, None, ChunkStore(put, put))
     assert sum(len(segment.chunks) for segment in stored.segments) > 100
     version = log.core.RULES_VERSION
     for chunk_id, content in chunks.items():

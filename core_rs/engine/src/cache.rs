@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use crate::chunks::{Bad, Chunk};
+use crate::filter::{self, Filter};
 use crate::maps::{Map, Set};
-use crate::stored::{ChunkId, Segment};
+use crate::stored::{ChunkId, Segment, Stored};
 
 /// What a chunk costs in memory beside its content, about.
 const OVERHEAD: usize = 96;
@@ -34,15 +35,22 @@ impl Missing {
     }
 }
 
-/// Chunks that have been handed in, each with its last use in the engine's count of uses.
+/// Chunks that have been handed in, and filters of these and others, each with its last use in the engine's
+/// count of uses.
 #[derive(Default)]
 pub struct Chunks {
     at_hand: Map<ChunkId, AtHand>,
+    filters: Map<ChunkId, Kept>,
     bytes: usize,
 }
 
 struct AtHand {
     content: Arc<[u8]>,
+    used: u64,
+}
+
+struct Kept {
+    filter: Filter,
     used: u64,
 }
 
@@ -57,6 +65,27 @@ impl Chunks {
     pub fn forget(&mut self, id: &ChunkId) {
         if let Some(chunk) = self.at_hand.remove(id) {
             self.bytes -= chunk.content.len() + OVERHEAD;
+        }
+    }
+
+    pub fn put_filter(&mut self, id: ChunkId, filter: Filter, used: u64) {
+        self.forget_filter(&id);
+        self.bytes += filter.bytes() + OVERHEAD;
+        self.filters.insert(id, Kept { filter, used });
+    }
+
+    pub fn forget_filter(&mut self, id: &ChunkId) {
+        if let Some(kept) = self.filters.remove(id) {
+            self.bytes -= kept.filter.bytes() + OVERHEAD;
+        }
+    }
+
+    /// Forgets those of the chunks that `now` does not name any more, which nobody will look in again.
+    pub fn leave<'a>(&mut self, before: impl Iterator<Item = &'a ChunkId>, now: &Stored) {
+        let named: Set<&ChunkId> = now.chunk_ids().collect();
+        for id in before.filter(|id| !named.contains(id)) {
+            self.forget(id);
+            self.forget_filter(id);
         }
     }
 
@@ -97,6 +126,13 @@ impl Chunks {
         Some(head)
     }
 
+    /// Whether a filter says that the chunk does not hold the key.
+    fn is_without(&mut self, id: &ChunkId, hash: filter::Hash, used: u64) -> Option<bool> {
+        let kept = self.filters.get_mut(id)?;
+        kept.used = used;
+        Some(!kept.filter.may_hold(hash))
+    }
+
     /// The newest entry of a key: its time and value. Names chunks that have to be looked in first.
     pub fn search(
         &mut self,
@@ -106,26 +142,41 @@ impl Chunks {
         missing: &mut Missing,
     ) -> Result<Option<(i64, Vec<u8>)>, Bad> {
         let mut decided = true;
+        let hash = filter::hash(key);
         for holder in segments.iter().filter_map(|segment| segment.holder(key)) {
+            let without = self.is_without(&holder.id, hash, used);
+            if without == Some(true) {
+                continue;
+            }
             let Some(content) = self.get(&holder.id, used) else {
                 missing.name(holder.id);
                 decided = false;
                 continue;
             };
-            if let Some(entry) = Chunk::open(content)?.find(key)? {
+            let content = content.clone();
+            let chunk = Chunk::open(&content)?;
+            if let Some(entry) = chunk.find(key)? {
                 let found = (entry.at_ms, entry.value.to_vec());
                 return Ok(decided.then_some(found));
+            }
+            if without.is_none() {
+                self.put_filter(holder.id, Filter::of(chunk)?, used);
             }
         }
         Ok(None)
     }
 
-    /// Those at hand, with their last use and what forgetting them frees.
+    /// Those at hand, with their last use.
     pub fn uses(&self) -> impl Iterator<Item = (u64, &ChunkId)> {
         self.at_hand.iter().map(|(id, chunk)| (chunk.used, id))
     }
 
-    /// About how many bytes the chunks take.
+    /// Those of which there is a filter, with its last use.
+    pub fn filter_uses(&self) -> impl Iterator<Item = (u64, &ChunkId)> {
+        self.filters.iter().map(|(id, kept)| (kept.used, id))
+    }
+
+    /// About how many bytes chunks and filters take.
     pub fn memory(&self) -> usize {
         self.bytes
     }

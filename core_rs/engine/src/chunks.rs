@@ -90,6 +90,11 @@ impl<'a> Chunk<'a> {
         Ok(Self { content, count })
     }
 
+    /// How many entries it says it has; at least one.
+    pub fn len(self) -> usize {
+        self.count
+    }
+
     pub fn entries(self) -> impl Iterator<Item = Result<Entry<'a>, Bad>> {
         (0..self.count).map(move |at| self.entry(at))
     }

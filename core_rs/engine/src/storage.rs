@@ -8,8 +8,9 @@ use prost::Message;
 
 use crate::RULES_VERSION;
 use crate::cache::Missing;
-use crate::chunks::{self, Cutter, Lifetimes};
+use crate::chunks::{self, Chunk, Cutter, Lifetimes};
 use crate::engine::{Engine, Error};
+use crate::filter::Filter;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::Generation;
 use crate::snapshot::Learned;
@@ -67,6 +68,8 @@ impl Engine {
         let recent = self.books.generations[partition as usize];
         for (id, mut stored) in shops {
             let Some(shop) = self.shops.get_mut(&id) else {
+                let before = self.stored.take(&id);
+                self.chunks.leave(before.iter().flat_map(Stored::chunk_ids), &stored);
                 self.stored.put(id, stored);
                 continue;
             };
@@ -75,7 +78,8 @@ impl Engine {
             if keeping.fresh {
                 stored.segments.clear();
             }
-            keeping.stored = stored;
+            let before = std::mem::replace(&mut keeping.stored, stored);
+            self.chunks.leave(before.chunk_ids(), &keeping.stored);
             keeping.stored_before = recent;
             shop.drop_generations_through(recent - 1);
         }
@@ -93,6 +97,13 @@ impl Engine {
     pub fn put_chunk(&mut self, id: &[u8], content: &[u8]) -> Result<(), Error> {
         self.books.uses += 1;
         self.chunks.put(chunk_id(id)?, content, self.books.uses);
+        Ok(())
+    }
+
+    /// Hands in a chunk's filter, made by `filter_of`.
+    pub fn put_filter(&mut self, id: &[u8], filter: &[u8]) -> Result<(), Error> {
+        let (id, filter) = (chunk_id(id)?, Filter::read(filter)?);
+        self.chunks.put_filter(id, filter, self.books.uses);
         Ok(())
     }
 
@@ -196,6 +207,7 @@ impl Engine {
     pub fn shrink(&mut self, limit: usize) {
         enum Unused {
             Chunk(ChunkId),
+            Filter(ChunkId),
             Shop(Arc<str>),
         }
         let mut memory = self.memory();
@@ -205,6 +217,9 @@ impl Engine {
         let mut unused = Vec::new();
         for (used, id) in self.chunks.uses() {
             unused.push((used, Unused::Chunk(*id)));
+        }
+        for (used, id) in self.chunks.filter_uses() {
+            unused.push((used, Unused::Filter(*id)));
         }
         for (id, shop) in &self.shops {
             if shop.is_stored() {
@@ -222,6 +237,11 @@ impl Engine {
                 Unused::Chunk(id) => {
                     let before = self.chunks.memory();
                     self.chunks.forget(id);
+                    memory -= before - self.chunks.memory();
+                }
+                Unused::Filter(id) => {
+                    let before = self.chunks.memory();
+                    self.chunks.forget_filter(id);
                     memory -= before - self.chunks.memory();
                 }
                 Unused::Shop(id) => {
@@ -343,6 +363,11 @@ impl Shop {
             + self.message_events.memory()
             + self.order_events.memory()
     }
+}
+
+/// The filter of a segment's chunk, for `put_filter` in this process.
+pub fn filter_of(content: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok(Filter::of(Chunk::open(content)?)?.to_bytes())
 }
 
 /// One segment's chunks out of several segments' (newest first, each the contents of its chunks), for

@@ -13,7 +13,7 @@ pub type ChunkId = [u8; 32];
 
 /// What a stored shop, and each chunk it names, cost in memory, about.
 const SHOP_BYTES: usize = 320;
-const CHUNK_BYTES: usize = 96;
+const CHUNK_BYTES: usize = 104;
 
 /// A stored shop, as a manifest says.
 #[derive(Default)]
@@ -98,6 +98,8 @@ impl StoredShops {
 /// Its chunks in the order of their keys.
 pub struct Segment {
     pub chunks: Vec<ChunkRef>,
+    /// How the chunks' first keys begin, side by side, so that a search reads few lines of memory.
+    beginnings: Vec<u64>,
 }
 
 pub struct ChunkRef {
@@ -125,6 +127,12 @@ impl Stored {
             return Err("a shop without a head");
         }
         Ok(read)
+    }
+
+    /// Of its segments' chunks.
+    pub fn chunk_ids(&self) -> impl Iterator<Item = &ChunkId> {
+        let chunks = self.segments.iter().flat_map(|segment| &segment.chunks);
+        chunks.map(|chunk| &chunk.id)
     }
 
     /// How long what stands in the segments exists, seen from the shop's last time.
@@ -168,16 +176,30 @@ impl Segment {
         if !chunks.is_sorted_by(|a, b| a.first_key < b.first_key) {
             return Err("a segment's chunks out of order");
         }
-        Ok(Self { chunks })
+        let beginnings = chunks.iter().map(|chunk| beginning(&chunk.first_key));
+        Ok(Self {
+            beginnings: beginnings.collect(),
+            chunks,
+        })
     }
 
     /// The chunk that holds the key, if one does.
     pub fn holder(&self, key: &[u8]) -> Option<&ChunkRef> {
-        let after = self
-            .chunks
-            .partition_point(|chunk| *chunk.first_key <= *key);
+        let of = beginning(key);
+        let first = self.beginnings.partition_point(|other| *other < of);
+        let alike = self.beginnings[first..].partition_point(|other| *other == of);
+        let alike = &self.chunks[first..first + alike];
+        let after = first + alike.partition_point(|chunk| *chunk.first_key <= *key);
         self.chunks.get(after.checked_sub(1)?)
     }
+}
+
+/// The first bytes of a key as a number, in the same order as keys.
+fn beginning(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let length = key.len().min(8);
+    bytes[..length].copy_from_slice(&key[..length]);
+    u64::from_be_bytes(bytes)
 }
 
 pub fn chunk_id(bytes: &[u8]) -> Result<ChunkId, Bad> {

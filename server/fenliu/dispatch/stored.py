@@ -21,7 +21,7 @@ from fenliu.dispatch.tails import Tails
 from fenliu.engine import Core, Engine
 from fenliu.failpoints import reached
 from fenliu.journal import CorruptSnapshot, Journal, JournalError
-from fenliu.recovery import Recovered, SnapshotWriter, state_hash
+from fenliu.recovery import Recovered, SnapshotWriter, Written, state_hash
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ RETENTION_S = 3600.0
 """Between looks at what is too old to be kept."""
 SHRINK_BYTES = 4 * 2**20
 """How much is forgotten before the loop gets its turn."""
+HANDED_AT_ONCE = 64
+"""Chunks and filters given to the engine before the loop gets its turn."""
 CLOSING_TAIL_BYTES = 64 * 2**10
 """At the end, tails of more than this together get snapshots, so that the next start is quick."""
 CLOSING_S = 10.0
@@ -172,11 +174,30 @@ class StoredState:
             return
         self._tails.shortened(partition, size, written.size)
         if self._host.losses == losses:  # else its state was recovered and is another generation
+            await self._hand_over(written)
+        if self._host.losses == losses:
             try:
                 self._host.engine.install(written.manifest)
                 reached("snapshot-installed")
             except BaseException as error:
                 raise self._host.engine_failed(error) from error
+
+    async def _hand_over(self, written: Written) -> None:
+        """Gives the engine what spares it looking into the snapshot's new chunks, a few at a time."""
+        engine, limit = self._host.engine, self._keeping.state_bytes
+        given: list[tuple[Callable[[bytes, bytes], None], Mapping[bytes, bytes]]] = [
+            (engine.put_filter, written.filters)
+        ]
+        if limit is None:  # else what is asked for is fetched, so that it can be let go
+            given.append((engine.put_chunk, written.contents))
+        for put, things in given:
+            for number, (chunk_id, content) in enumerate(things.items(), 1):
+                try:
+                    put(chunk_id, content)
+                except BaseException as error:
+                    raise self._host.engine_failed(error) from error
+                if number % HANDED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def retain(self, since_ms: int) -> None:
         """Drops what is not needed to look back to `since_ms`. Failing is told in the log.

@@ -27,7 +27,7 @@ __all__ = [
     "partition_of",
 ]
 
-API_VERSION = 4
+API_VERSION = 5
 """The face this package was written for; a core of another version is not loaded."""
 RULES_VERSION = 1
 """The arithmetic by which entries are applied; a core of another version is not loaded."""
@@ -83,6 +83,8 @@ class Engine(Protocol):
 
     def put_chunk(self, chunk_id: bytes, content: bytes) -> None: ...
 
+    def put_filter(self, chunk_id: bytes, filter: bytes) -> None: ...
+
     def touched(self) -> list[str]: ...
 
     def flush(self, shop_id: str) -> tuple[bytes, bytes, list[bytes]]: ...
@@ -119,6 +121,8 @@ class Core:
     engine: Callable[[int], Engine]
     """Makes an engine without shops, given the number of partitions (1..65536, else ValueError)."""
     merge_chunks: MergeChunks
+    filter_of: Callable[[bytes], bytes]
+    """A core's `filter_of`; `_core.pyi` says what it means."""
     notice: str | None = None
     """One line for the operator when this is not the core one would expect; else None."""
 
@@ -168,6 +172,7 @@ def _load(module_name: str, notice: str | None = None) -> Core:
         rules_version=module.RULES_VERSION,
         engine=module.Engine,
         merge_chunks=module.merge_chunks,
+        filter_of=module.filter_of,
         notice=notice,
     )
 
@@ -183,6 +188,7 @@ def _refuse_stale(module: ModuleType) -> None:
             "RULES_VERSION",
             "Engine",
             "merge_chunks",
+            "filter_of",
             "partition_of",
         )
         if not hasattr(module, name)

@@ -132,6 +132,9 @@ class Engine:
     def put_chunk(self, chunk_id: bytes, content: bytes) -> None:
         """Hands in a chunk's content. Raises ValueError when the id has not 32 bytes."""
 
+    def put_filter(self, chunk_id: bytes, filter: bytes) -> None:
+        """Hands in what `filter_of` gave for a chunk. Raises ValueError when it is not that."""
+
     def touched(self) -> list[str]:
         """Shops changed since `load_manifest`, or ever without one; sorted by id bytes."""
 
@@ -161,6 +164,12 @@ def merge_chunks(
     """One segment's chunks out of several segments' (newest first), for keys `first <= key < end`.
 
     An empty `end` is no end. Raises ValueError when a source is no segment.
+    """
+
+def filter_of(content: bytes) -> bytes:
+    """Of a segment's chunk, for `put_filter` in the same process; b"": this core has no use for any.
+
+    Raises ValueError when it is no segment's chunk.
     """
 
 def partition_of(shop_id: str, partitions: int) -> int:

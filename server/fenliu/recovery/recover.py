@@ -14,7 +14,7 @@ from fenliu.engine import Core, Engine, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import CorruptSnapshot, Reader
 from fenliu.recovery.records import apply_entries, apply_record, records, supply
-from fenliu.recovery.segments import flushed
+from fenliu.recovery.segments import ChunkStore, flushed
 from fenliu.v1 import shop_pb2
 
 log = logging.getLogger(__name__)
@@ -93,9 +93,10 @@ def manifest_before(
         rules_version=core.rules_version, partition=partition, seq=seq - 1
     )
     chunks: dict[bytes, bytes] = {}
+    put = chunks.__setitem__
     stored = _stored_shop(journal, partition, base, shop_id)
     if shop_id in engine.touched():
-        stored = flushed(core, engine, shop_id, stored, chunks.__setitem__)
+        stored = flushed(core, engine, shop_id, stored, ChunkStore(put, put))
     if stored is not None:
         manifest.shops.append(stored)
     return manifest.SerializeToString(), chunks

@@ -7,15 +7,15 @@ in it is durable already.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fenliu.engine import Core, Engine
 from fenliu.engine.v1 import engine_pb2
 from fenliu.failpoints import reached
 from fenliu.journal import CorruptSnapshot, Journal
 from fenliu.recovery.records import apply_record, records
-from fenliu.recovery.segments import flushed
+from fenliu.recovery.segments import ChunkStore, flushed
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ PUT_BYTES = 2**20
 """Chunks stored in one transaction: between two of them others may write."""
 SCRATCH_BYTES = 256 * 2**20
 """Chunks and untouched shops beyond these are forgotten while a tail is applied."""
+GIVEN_BYTES = 32 * 2**20
+"""Of new chunks' contents that are given to those who serve."""
 DROP_RECORDS = 256
 """Records dropped in one transaction."""
 HISTORY_BYTES = 16 * 2**20
@@ -37,8 +39,12 @@ class Written:
 
     seq: int
     manifest: bytes
-    size: int
+    size: int = 0
     """Bytes that were stored for it."""
+    filters: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Of the chunks of its segments that are new, by their ids, as `Core.filter_of` gives them."""
+    contents: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Of some of these chunks, by their ids: who serves need not read them."""
 
 
 class SnapshotWriter:
@@ -76,7 +82,7 @@ class SnapshotWriter:
         if manifest.seq != seq:
             raise CorruptSnapshot(partition, seq, "there is no such record to make a snapshot of")
         if base is not None and base.seq == seq:
-            return Written(seq, base.content, 0)
+            return Written(seq, base.content)
         store = _Store(self._journal, self._core, partition)
         self._write_shops(engine, manifest, store)
         store.flush()
@@ -87,7 +93,8 @@ class SnapshotWriter:
         ).result()
         reached("snapshot-manifest")
         self._tidy(partition, manifest, tail)
-        return Written(seq, content, store.size + len(content))
+        size = store.size + len(content)
+        return Written(seq, content, size, store.filters, store.contents)
 
     def retain(self, partition: int, since_ms: int) -> int:
         """Drops records and snapshots that are not needed to look back to `since_ms`; how many records.
@@ -111,9 +118,10 @@ class SnapshotWriter:
 
     def _write_shops(self, engine: Engine, manifest: engine_pb2.Manifest, store: _Store) -> None:
         shops = {shop.shop_id: shop for shop in manifest.shops}
+        places = ChunkStore(store.put, store.put_entries, store.fetch)
         for shop_id in engine.touched():
             before = shops.get(shop_id)
-            shops[shop_id] = flushed(self._core, engine, shop_id, before, store.put, store.fetch)
+            shops[shop_id] = flushed(self._core, engine, shop_id, before, places)
         del manifest.shops[:]
         manifest.shops.extend(shop for _, shop in sorted(_by_id(shops.values())))
 
@@ -164,11 +172,14 @@ class _Store:
 
     def __init__(self, journal: Journal, core: Core, partition: int) -> None:
         self._journal = journal
-        self._rules_version = core.rules_version
+        self._core = core
         self._partition = partition
         self._gathered: dict[bytes, bytes] = {}
         self._gathered_bytes = 0
+        self._given_bytes = 0
         self.size = 0
+        self.filters: dict[bytes, bytes] = {}
+        self.contents: dict[bytes, bytes] = {}
 
     def put(self, chunk_id: bytes, content: bytes) -> None:
         self._gathered[chunk_id] = content
@@ -177,12 +188,23 @@ class _Store:
         if self._gathered_bytes >= PUT_BYTES:
             self.flush()
 
+    def put_entries(self, chunk_id: bytes, content: bytes) -> None:
+        """A chunk of a segment; keeps what spares those who serve a look into it."""
+        self.put(chunk_id, content)
+        if filter_bytes := self._core.filter_of(content):
+            self.filters[chunk_id] = filter_bytes
+        if self._given_bytes + len(content) <= GIVEN_BYTES:
+            self._given_bytes += len(content)
+            self.contents[chunk_id] = content
+
     def fetch(self, ids: Sequence[bytes]) -> dict[bytes, bytes]:
         here = {one: self._gathered[one] for one in ids if one in self._gathered}
         return here | self._journal.chunks(self._partition, [one for one in ids if one not in here])
 
     def flush(self) -> None:
         if self._gathered:
-            self._journal.put_chunks(self._partition, self._gathered, self._rules_version).result()
+            self._journal.put_chunks(
+                self._partition, self._gathered, self._core.rules_version
+            ).result()
             self._gathered = {}
             self._gathered_bytes = 0

@@ -31,11 +31,11 @@ hash order.
 from fenliu.engine.partitions import partition_of
 from fenliu.engine.pure.engine import Engine
 from fenliu.engine.pure.entries import PartitionEntries
-from fenliu.engine.pure.segments import merge_chunks
+from fenliu.engine.pure.segments import filter_of, merge_chunks
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"
-API_VERSION = 4
+API_VERSION = 5
 
 __all__ = [
     "API_VERSION",
@@ -43,6 +43,7 @@ __all__ = [
     "RULES_VERSION",
     "Engine",
     "PartitionEntries",
+    "filter_of",
     "merge_chunks",
     "partition_of",
 ]

@@ -24,7 +24,7 @@ from fenliu.engine.pure.needed import NEEDS_CHUNKS
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.settle import settle
 from fenliu.engine.pure.state import Shop
-from fenliu.engine.pure.stored import Shops
+from fenliu.engine.pure.stored import CHUNK_ID_BYTES, Shops
 from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
 
@@ -316,6 +316,11 @@ class Engine:
     def put_chunk(self, chunk_id: bytes, content: bytes) -> None:
         """Hands in a chunk's content. Raises ValueError when the id has not 32 bytes."""
         self._shops.put_chunk(chunk_id, content)
+
+    def put_filter(self, chunk_id: bytes, filter: bytes) -> None:
+        """Needs none."""
+        if len(chunk_id) != CHUNK_ID_BYTES or filter:
+            raise ValueError("not a filter of this core's")
 
     def touched(self) -> list[str]:
         """Shops changed since `load_manifest`, or ever without one; sorted by id bytes."""
