@@ -321,7 +321,9 @@ fn merge_chunks<'py>(
 
 #[pyfunction]
 fn filter_of<'py>(py: Python<'py>, content: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    let filter = py.detach(|| fenliu_engine::filter_of(content)).map_err(to_py)?;
+    let filter = py
+        .detach(|| fenliu_engine::filter_of(content))
+        .map_err(to_py)?;
     Ok(PyBytes::new(py, &filter))
 }
 

@@ -69,7 +69,8 @@ impl Engine {
         for (id, mut stored) in shops {
             let Some(shop) = self.shops.get_mut(&id) else {
                 let before = self.stored.take(&id);
-                self.chunks.leave(before.iter().flat_map(Stored::chunk_ids), &stored);
+                self.chunks
+                    .leave(before.iter().flat_map(Stored::chunk_ids), &stored);
                 self.stored.put(id, stored);
                 continue;
             };
