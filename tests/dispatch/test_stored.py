@@ -497,3 +497,32 @@ async def test_an_end_in_the_middle_of_a_snapshot_harms_neither(core, journal, m
     _, recovered = recover(journal, core)
     assert (recovered.records, recovered.unusable) == (0, [])
     assert state_hash(journal, core)[0] == replay(journal, core)[0].state_hash()
+
+
+async def test_in_a_surge_snapshots_rest_until_there_is_much(core, journal, monkeypatch):
+    monkeypatch.setattr(stored, "CHECK_S", 0.001)
+    monkeypatch.setattr(stored, "REST", 1e9)
+    after = 4_000
+    dispatcher = trace_dispatcher(core, journal, keeping=Keeping(snapshot_after=after))
+    await dispatcher.start()
+    await staffed(dispatcher, idle_close_ms=1000)
+
+    async def grown(size: int) -> None:
+        """Until the log behind the last snapshot has so many bytes."""
+        (newest,) = journal.manifests(OURS)[-1:] or [None]
+        while True:
+            first = newest.seq + 1 if newest else 1
+            records = list(journal.read(OURS, first))
+            if sum(len(record.entries) for record in records) >= size:
+                return
+            buyer = f"b{first}-{len(records)}"
+            await dispatcher.command(ROUTE, route(buyer), now_ms=NOW)
+
+    await grown(after)
+    await until(lambda: journal.manifests(OURS))
+    await grown(2 * after)
+    await asyncio.sleep(0.1)
+    assert len(journal.manifests(OURS)) == 1
+    await grown(stored.SURGE * after)
+    await until(lambda: len(journal.manifests(OURS)) > 1)
+    await dispatcher.close()

@@ -30,6 +30,10 @@ T = TypeVar("T")
 CHECK_S = 1.0
 """Between looks at tails and memory."""
 DAY_MS = 86_400_000
+REST = 3.0
+"""Times as long as a snapshot took none is begun, so that a surge is not slowed much by storing it."""
+SURGE = 8
+"""Unless tails have grown to so many times what they should."""
 RETENTION_S = 3600.0
 """Between looks at what is too old to be kept."""
 SHRINK_BYTES = 4 * 2**20
@@ -47,7 +51,7 @@ class Keeping:
     """How much is kept, and where."""
 
     snapshot_after: int = 16 * 2**20
-    """Bytes of entries that a restart may have to read."""
+    """Bytes of entries that a restart may have to read; in a surge up to SURGE times as many."""
     state_bytes: int | None = None
     """About how much memory the state may take, as far as it can be stored instead; None: any."""
     retention_ms: int | None = None
@@ -296,14 +300,19 @@ class StoredState:
                     await self._shrink()
 
     async def _make_snapshots(self) -> None:
+        loop, most = asyncio.get_running_loop(), SURGE * self._keeping.snapshot_after
         while True:
             partition = self._tails.longest() if self._too_much else self._tails.due()
             if partition is None or not self._host.healthy:
                 await asyncio.sleep(CHECK_S)
                 continue
             self._too_much = False
+            begun = loop.time()
             with suppress(JournalUnavailable, EngineFailure):  # told and mended where they arose
                 await self.snapshot(partition)
+            until = loop.time() + REST * (loop.time() - begun)
+            while loop.time() < until and not self._too_much and self._tails.total < most:
+                await asyncio.sleep(min(CHECK_S, until - loop.time()))
 
     async def _drop_what_is_old(self) -> None:
         while self._keeping.retention_ms is not None:
