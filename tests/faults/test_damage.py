@@ -16,6 +16,7 @@ from fenliu.journal import (
     Append,
     CorruptRecord,
     JournalError,
+    LostCommits,
     SqliteJournal,
     SqliteReader,
     pack,
@@ -134,6 +135,93 @@ def test_a_torn_write_ahead_log_leaves_whole_commits_up_to_the_tear_and_nothing_
         seen.add(sum(map(len, found.values())))
         shutil.rmtree(there)
     assert len(seen) > 20
+
+
+def served_from(database: bytes, log: bytes, there: Path) -> dict[int, list[bytes]] | None:
+    """What a server that starts on these files has; None: it refuses them, `fenliu check` as well, and leaves them."""
+    there.mkdir()
+    (there / "fenliu.db").write_bytes(database)
+    (there / "fenliu.db-wal").write_bytes(log)
+    try:
+        SqliteJournal.open(there, partitions=PARTITIONS).close()
+        return records_of(there)
+    except LostCommits as refused:
+        assert "fenliu.db-wal is damaged behind frame" in str(refused)
+        assert (there / "fenliu.db-wal").read_bytes() == log
+        if has_schema(there):
+            assert any("fenliu.db-wal is damaged" in one for one in SqliteReader(there).faults())
+        return None
+    finally:
+        shutil.rmtree(there)
+
+
+def frames_of(log: bytes) -> list[int]:
+    """Where the commits of a write-ahead log end."""
+    each = 24 + int.from_bytes(log[8:12], "big")
+    ends = range(32 + each, len(log) + 1, each)
+    return [end for end in ends if any(log[end - each + 4 : end - each + 8])]
+
+
+def killed(tmp_path: Path, commits: int) -> tuple[bytes, bytes, dict[int, list[bytes]]]:
+    """Database, write-ahead log and records that a killed server has left."""
+    make(tmp_path / "data", commits, leave_log=True)
+    left = tmp_path / "killed"
+    database, log = ((left / name).read_bytes() for name in ("fenliu.db", "fenliu.db-wal"))
+    return database, log, records_of(tmp_path / "data")
+
+
+def test_a_flipped_bit_in_the_write_ahead_log_is_refused_unless_it_is_in_the_last_commits(tmp_path):
+    database, log, records = killed(tmp_path, 40)
+    ends = frames_of(log)
+    assert len(ends) > 40
+    rng, there = Random(7), tmp_path / "flipped"
+    for trial in range(120):
+        place = trial if trial < 32 else rng.randrange(ends[-3])
+        damaged = bytearray(log)
+        damaged[place] ^= 1 << rng.randrange(8)
+        assert served_from(database, bytes(damaged), there) is None, place
+    for _ in range(20):  # in the last two it is a torn end for all one can see
+        place = rng.randrange(ends[-3], len(log))
+        damaged = bytearray(log)
+        damaged[place] ^= 1 << rng.randrange(8)
+        found = served_from(database, bytes(damaged), there)
+        if found is not None:
+            assert all(ids == records[p][: len(ids)] for p, ids in found.items())
+            assert sum(map(len, found.values())) >= sum(map(len, records.values())) - 2
+
+
+def test_a_torn_end_is_no_damage(tmp_path):
+    """Whatever of the last commit did not reach the disk, in whatever order; and what lies behind it from before."""
+    database, log, records = killed(tmp_path, 40)
+    ends, each = frames_of(log), 24 + int.from_bytes(log[8:12], "big")
+    rng, there = Random(8), tmp_path / "torn"
+    for trial in range(60):
+        last = rng.randrange(3, len(ends))
+        begin, end = ends[last - 1], ends[last]
+        torn = bytearray(log[:end])
+        for at in range(begin, end, 512):  # sectors
+            if rng.randrange(2):
+                torn[at : min(at + 512, end)] = bytes(min(512, end - at))
+        torn[begin + each - 4 : begin + each] = b"torn"
+        if trial % 2:  # frames of a round before, with other salts
+            torn += log[32 : 32 + 3 * each].replace(log[16:24], rng.randbytes(8))
+        found = served_from(database, bytes(torn), there)
+        assert found is not None
+        assert all(ids == records[p][: len(ids)] for p, ids in found.items())
+
+
+def test_who_goes_on_all_the_same_says_so(tmp_path):
+    make(tmp_path / "data", 20, leave_log=True)
+    log = tmp_path / "killed" / "fenliu.db-wal"
+    damaged = bytearray(log.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    log.write_bytes(damaged)
+    with pytest.raises(LostCommits, match="starting once with --durability relaxed"):
+        SqliteJournal.open(tmp_path / "killed")
+    SqliteJournal.open(tmp_path / "killed", durability="relaxed").close()
+    SqliteJournal.open(tmp_path / "killed").close()
+    records = records_of(tmp_path / "data")
+    assert all(ids == records[p][: len(ids)] for p, ids in records_of(tmp_path / "killed").items())
 
 
 def has_schema(directory: Path) -> bool:

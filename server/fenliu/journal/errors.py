@@ -1,5 +1,7 @@
 """What a journal refuses or fails at. The texts are for the operator, never for a client."""
 
+from pathlib import Path
+
 
 class JournalError(Exception):
     """The root of them all."""
@@ -11,6 +13,16 @@ class StorageError(JournalError):
     After a failed append it is not known whether the group went in: the append id at the head of
     each partition tells.
     """
+
+
+class LostCommits(JournalError):
+    """What was written last is damaged, and the storage would pass over it without a word."""
+
+    def __init__(self, directory: Path, problem: str) -> None:
+        super().__init__(
+            f"{directory}: {problem}; restore a backup (`fenliu restore`), or go on without them by starting once"
+            " with --durability relaxed, which is also what to do when the power was cut while that was set"
+        )
 
 
 class CorruptRecord(JournalError):

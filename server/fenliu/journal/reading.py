@@ -31,6 +31,7 @@ from fenliu.journal.errors import (
 )
 from fenliu.journal.record import Record, chain
 from fenliu.journal.stored import StoredManifest, unpack_chunk, unpack_manifest
+from fenliu.journal.wal import damage
 
 _KEPT_CONNECTIONS = 8
 _READ_AT_ONCE = 64  # records
@@ -180,6 +181,9 @@ class SqliteReader:
                 ).fetchall()
             ]
         damaged = [f"SQLite: {text}" for text in found if text != "ok"]
+        with storage_errors(self.directory):
+            if lost := damage(self.database):
+                damaged.append(lost)
         if not damaged:
             damaged = list(islice(self._damaged_snapshots(), _FAULTS))
         return [

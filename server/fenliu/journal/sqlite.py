@@ -22,8 +22,10 @@ from fenliu.journal.directory import (
     storage_errors,
     take_lock,
 )
+from fenliu.journal.errors import LostCommits
 from fenliu.journal.reading import SqliteReader
 from fenliu.journal.stored import pack_chunk, pack_manifest
+from fenliu.journal.wal import damage
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ class SqliteJournal(SqliteReader):
 
         `partitions` (1..65536) is for making one; an existing directory keeps its own number. Raises
         DirectoryInUse when another server runs on it, IncompatibleDirectory when it is newer than
-        this program or somebody else's, StorageError, ValueError for an impossible number.
+        this program or somebody else's, LostCommits, StorageError, ValueError for an impossible number.
         """
         if not 1 <= partitions <= MAX_PARTITIONS:
             raise ValueError(f"partitions must be within 1..{MAX_PARTITIONS}")
@@ -67,6 +69,9 @@ class SqliteJournal(SqliteReader):
             directory.mkdir(parents=True, exist_ok=True)
             lock = take_lock(directory)
             try:
+                # With "relaxed" a power cut may leave just what damage does.
+                if durability == "full" and (found := damage(directory / DATABASE)):
+                    raise LostCommits(directory, found)
                 with closing(
                     sqlite3.connect(directory / DATABASE, isolation_level=None)
                 ) as connection:
