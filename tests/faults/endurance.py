@@ -88,18 +88,19 @@ def grown(values: Sequence[float]) -> float:
 
 
 async def fill(traffic: Mixed, inquiries: int) -> None:
-    """Has the server remember this many ids, of buyers who are few."""
+    """Has the server remember this many ids, of buyers who are few, and asks all again: so they are in memory."""
+    batches = []
     for number in range(inquiries // BATCH):
-        shop_id = SHOPS[number % len(SHOPS)]
         requests = [
             dispatch_pb2.RouteRequest(
-                shop_id=shop_id,
+                shop_id=SHOPS[number % len(SHOPS)],
                 buyer_id=f"filler-{n % 50}",
                 request_id=f"fill-{time.time_ns()}-{n}",
             )
             for n in range(BATCH)
         ]
-        batch = dispatch_pb2.RouteBatchRequest(requests=requests)
+        batches.append(dispatch_pb2.RouteBatchRequest(requests=requests))
+    for batch in (*batches, *batches):
         await traffic.ask("/fenliu.v1.DispatchService/RouteBatch", batch)
 
 
