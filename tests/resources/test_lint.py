@@ -90,6 +90,14 @@ def test_a_group_nobody_can_be_selected_in_is_unstaffed():
     assert found(group(agent_ids=["a", "b"]), agents=(idle,)) == []
 
 
+def test_a_value_that_is_none_is_named_as_it_is():
+    bindings = Bindings()
+    bindings.order_statuses.append(99)  # type: ignore[arg-type]
+    assert found(group("a", bindings=bindings), group("b", bindings=bindings)) == [
+        ("OVERLAPPING_BINDINGS", "groups[1].bindings.order_statuses")
+    ]
+
+
 def test_a_value_bound_to_two_groups_overlaps():
     one = group("one", bindings=Bindings(product_ids=["p", "q"], order_statuses=[1]))
     two = group("two", bindings=Bindings(product_ids=["p", "q"], order_statuses=[2]))

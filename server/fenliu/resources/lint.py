@@ -130,8 +130,9 @@ def _overlapping_bindings(shop: shop_pb2.Shop) -> Iterator[Finding]:
 def _shown(value: str | int) -> str:
     if isinstance(value, str):
         return value
-    name = types_pb2.OrderStatus.Name(types_pb2.OrderStatus.ValueType(value))
-    return name.removeprefix("ORDER_STATUS_")
+    known = types_pb2.OrderStatus.DESCRIPTOR.values_by_number.get(value)
+    # A document need not be one that a server would store.
+    return str(value) if known is None else known.name.removeprefix("ORDER_STATUS_")
 
 
 def _modes_without_robot(shop: shop_pb2.Shop) -> Iterator[Finding]:
