@@ -300,19 +300,21 @@ class StoredState:
                     await self._shrink()
 
     async def _make_snapshots(self) -> None:
-        loop, most = asyncio.get_running_loop(), SURGE * self._keeping.snapshot_after
+        loop, rests_until = asyncio.get_running_loop(), 0.0
         while True:
             partition = self._tails.longest() if self._too_much else self._tails.due()
-            if partition is None or not self._host.healthy:
+            rests = loop.time() < rests_until and not self._is_urgent()
+            if partition is None or rests or not self._host.healthy:
                 await asyncio.sleep(CHECK_S)
                 continue
             self._too_much = False
             begun = loop.time()
             with suppress(JournalUnavailable, EngineFailure):  # told and mended where they arose
                 await self.snapshot(partition)
-            until = loop.time() + REST * (loop.time() - begun)
-            while loop.time() < until and not self._too_much and self._tails.total < most:
-                await asyncio.sleep(min(CHECK_S, until - loop.time()))
+            rests_until = loop.time() + REST * (loop.time() - begun)
+
+    def _is_urgent(self) -> bool:
+        return self._too_much or self._tails.total >= SURGE * self._keeping.snapshot_after
 
     async def _drop_what_is_old(self) -> None:
         while self._keeping.retention_ms is not None:
