@@ -302,9 +302,11 @@ class StoredState:
     async def _make_snapshots(self) -> None:
         loop, rests_until = asyncio.get_running_loop(), 0.0
         while True:
+            if (rest := rests_until - loop.time()) > 0 and not self._is_urgent():
+                await asyncio.sleep(min(rest, CHECK_S))
+                continue
             partition = self._tails.longest() if self._too_much else self._tails.due()
-            rests = loop.time() < rests_until and not self._is_urgent()
-            if partition is None or rests or not self._host.healthy:
+            if partition is None or not self._host.healthy:
                 await asyncio.sleep(CHECK_S)
                 continue
             self._too_much = False
