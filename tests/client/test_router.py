@@ -12,13 +12,13 @@ from google.rpc import error_details_pb2, status_pb2
 from client.middle import Middle
 from fenliu.client import FenliuError, Router
 from fenliu.v1 import dispatch_pb2, types_pb2
-from support.calls import Caller
+from support.calls import Caller, demo_shop
 
 LONG_S = 30.0
 
 
 def inquiry(buyer: str, **fields: Any) -> dispatch_pb2.RouteRequest:
-    return dispatch_pb2.RouteRequest(shop_id="demo", buyer_id=buyer, **fields)
+    return dispatch_pb2.RouteRequest(**({"shop_id": "demo", "buyer_id": buyer} | fields))
 
 
 def sizes(middle: Middle) -> list[int]:
@@ -298,6 +298,37 @@ async def test_a_cancelled_caller_is_dropped_from_the_queue(middle: Middle):
         await first
         await router.route(inquiry("next"))
     assert middle.asked == ["first", "next"]
+
+
+@pytest.mark.parametrize(
+    ("lost", "next_ones"),
+    [
+        (0, "demo0 quiet0 demo1 quiet1 demo2 quiet2 demo3"),
+        (1, "first quiet0 demo0 quiet1 demo1 quiet2 demo2"),
+    ],
+)
+async def test_shops_take_turns_however_many_calls_of_one_of_them_wait(
+    middle: Middle, call: Caller, lost: int, next_ones: str
+):
+    quiet = demo_shop()
+    quiet.shop_id = "quiet"
+    await call.apply(quiet)
+    middle.open.clear()
+    async with Router(middle.address, timeout_s=LONG_S, max_batch=8, max_batches=1) as router:
+        calls = [asyncio.create_task(router.route(inquiry("first")))]
+        await until(lambda: middle.batches)
+        for shop_id, count in (("demo", 40), ("quiet", 3)):
+            waiting = router.waiting
+            for number in range(count):
+                one = inquiry(f"{shop_id}{number}", shop_id=shop_id)
+                calls.append(asyncio.create_task(router.route(one)))
+            await until(lambda expected=waiting + count: router.waiting == expected)
+        middle.cuts = lost
+        middle.open.set()
+        await asyncio.gather(*calls)
+    assert middle.asked[1:8] == next_ones.split()
+    # Of each shop in the order of the calls.
+    assert [one for one in middle.asked if "demo" in one] == [f"demo{n}" for n in range(40)]
 
 
 @pytest.mark.alone

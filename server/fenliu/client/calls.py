@@ -1,6 +1,7 @@
-"""Calls that wait in the client: a queue with deadlines. Knows neither gRPC nor what is asked.
+"""Calls that wait in the client: a queue with deadlines, fair to shops. Knows neither gRPC nor what is asked.
 
-A call costs one future and one timer, no task. A lane takes calls out, oldest first, and settles them.
+A call costs one future and one timer, no task. A lane takes calls out and settles them: one shop after the other has
+its turn, and of each shop the oldest call, so that a shop with thousands of them waiting delays nobody else's.
 """
 
 from __future__ import annotations
@@ -18,13 +19,19 @@ Answer = TypeVar("Answer")
 
 
 class Call(Generic[Answer]):
-    """One caller's question, encoded, and the future of its answer. Times are the loop's, seconds."""
+    """One caller's question of a shop, encoded, and the future of its answer. Times are the loop's, seconds."""
 
-    __slots__ = ("deadline", "encoded", "future", "sent", "since", "timeout_s", "tries")
+    __slots__ = ("deadline", "encoded", "future", "sent", "shop", "since", "timeout_s", "tries")
 
     def __init__(
-        self, encoded: bytes, future: asyncio.Future[Answer], since: float, timeout_s: float
+        self,
+        shop: str,
+        encoded: bytes,
+        future: asyncio.Future[Answer],
+        since: float,
+        timeout_s: float,
     ) -> None:
+        self.shop = shop
         self.encoded = encoded
         self.future = future
         self.since = since
@@ -50,7 +57,9 @@ class Calls(Generic[Answer]):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._all: set[Call[Answer]] = set()
-        self._waiting: OrderedDict[Call[Answer], None] = OrderedDict()
+        self._lines: OrderedDict[str, OrderedDict[Call[Answer], None]] = OrderedDict()
+        """By shop the calls that wait, never none; the shop whose turn it is stands first."""
+        self._count = 0
         self._closed = False
         self.changed = asyncio.Event()
         """Set when a call has come; whoever waits for it clears it first."""
@@ -58,29 +67,30 @@ class Calls(Generic[Answer]):
         """Why nothing gets through at present; what those are told whose deadline passes."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._count
 
     @property
     def oldest_since(self) -> float:
-        """When the oldest of the waiting calls came."""
-        return next(iter(self._waiting)).since
+        """When the oldest of the waiting calls came. Looks at one of each shop."""
+        return min(next(iter(line)).since for line in self._lines.values())
 
-    async def ask(self, encoded: bytes, timeout_s: float) -> Answer:
+    async def ask(self, shop: str, encoded: bytes, timeout_s: float) -> Answer:
         """Waits for the answer. Raises FenliuError, at the deadline at the latest; RuntimeError if closed."""
         if self._closed:
             raise RuntimeError("closed: nothing more can be asked")
         loop = self._loop
-        call: Call[Answer] = Call(encoded, loop.create_future(), loop.time(), timeout_s)
+        call: Call[Answer] = Call(shop, encoded, loop.create_future(), loop.time(), timeout_s)
         timer = loop.call_at(call.deadline, self._expired, call)
         self._all.add(call)
-        self._waiting[call] = None
+        self._line(shop)[call] = None
+        self._count += 1
         self.changed.set()
         try:
             return await call.future
         finally:
             timer.cancel()
             self._all.discard(call)
-            self._waiting.pop(call, None)
+            self._leave(call)
 
     def take(self, most: int, most_bytes: int, answer_s: float) -> list[Call[Answer]]:
         """The next calls to send: at most so many, of so many bytes in all.
@@ -91,32 +101,39 @@ class Calls(Generic[Answer]):
         now = self._loop.time()
         taken: list[Call[Answer]] = []
         size = 0
-        while self._waiting and len(taken) < most:
-            call, _ = self._waiting.popitem(last=False)
+        while self._lines and len(taken) < most:
+            shop, line = next(iter(self._lines.items()))
+            call = next(iter(line))
             if call.future.done():
+                self._leave(call)
                 continue
             if now > call.deadline - min(answer_s, call.timeout_s / 2):
                 call.fail(self._too_late(call))
+                self._leave(call)
                 continue
             size += len(call.encoded)
             if size > most_bytes and taken:
-                self.put_back((call,))
                 break
             call.sent = True
             taken.append(call)
+            self._leave(call)
+            if line:
+                self._lines.move_to_end(shop)
         return taken
 
     def put_back(self, calls: Iterable[Call[Answer]]) -> None:
-        """To the front of the queue, in their order."""
+        """To the front of their shops' lines, in their order."""
         for call in reversed(tuple(calls)):
             if not call.future.done():
-                self._waiting[call] = None
-                self._waiting.move_to_end(call, last=False)
+                line = self._line(call.shop)
+                line[call] = None
+                line.move_to_end(call, last=False)
+                self._count += 1
         self.changed.set()
 
     def give_up(self, until: float, error: FenliuError) -> None:
         """Fails what has no time beyond `until`: nothing is sent before then."""
-        for call in tuple(self._waiting):
+        for call in [call for line in self._lines.values() for call in line]:
             if call.deadline <= until:
                 call.fail(error.again())
 
@@ -127,6 +144,23 @@ class Calls(Generic[Answer]):
             await asyncio.wait([call.future for call in self._all], timeout=grace_s)
         for call in self._all:
             call.fail(FenliuError(grpc.StatusCode.CANCELLED, "the client was closed"))
+
+    def _line(self, shop: str) -> OrderedDict[Call[Answer], None]:
+        """The shop's line; a new one stands last."""
+        line = self._lines.get(shop)
+        if line is None:
+            line = self._lines[shop] = OrderedDict()
+        return line
+
+    def _leave(self, call: Call[Answer]) -> None:
+        """It waits no more, if it did."""
+        line = self._lines.get(call.shop)
+        if line is None or call not in line:
+            return
+        del line[call]
+        self._count -= 1
+        if not line:
+            del self._lines[call.shop]
 
     def _expired(self, call: Call[Answer]) -> None:
         call.fail(self._too_late(call))

@@ -1,7 +1,7 @@
 """How waiting calls get to the server and back: batches on a connection that is made again as needed.
 
 Route inquiries share a stream with several batches under way; message events go one batch after the other,
-which keeps their order. A batch that was not answered is sent again: ids make that safe.
+which keeps each shop's order. A batch that was not answered is sent again: ids make that safe.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class RouteLane(Lane[dispatch_pb2.RouteResponse, dispatch_pb2.RouteResult]):
 
 
 class MessageLane(Lane[dispatch_pb2.MessageResult, dispatch_pb2.MessageResult]):
-    """Message events, in order. A call's encoding is a ReportMessagesBatchRequest of that one alone."""
+    """Message events, those of a shop in order. A call's encoding is a ReportMessagesBatchRequest of that one alone."""
 
     async def _exchange(self, channel: grpc.aio.Channel) -> None:
         report: _Report = channel.unary_unary(

@@ -19,7 +19,8 @@ class Router:
 
     `timeout_s`: how long a call may take in all, seconds, waiting and retries included; the default for
     calls that do not say. At most `max_batch` (1..4096) inquiries go out together and `max_batches` such
-    batches are under way at once, fewer when the server gets slow; more waits here. A
+    batches are under way at once, fewer when the server gets slow; more waits here, where shops take turns, so
+    that one with very many inquiries delays no other. A
     batch goes when the last one is answered, or when a full one waits; with `max_wait_s` also when its
     oldest call has waited that long. A connection on which an answer is `stall_s` late is given up.
     Raises ValueError for a value outside of its bounds.
@@ -74,13 +75,15 @@ class Router:
             inquiry.request_id = uuid.uuid4().hex
         routes, _ = self._open()
         return await routes.calls.ask(
-            _fitting(message.SerializeToString(), "request"), self._timeout(timeout_s)
+            inquiry.shop_id,
+            _fitting(message.SerializeToString(), "request"),
+            self._timeout(timeout_s),
         )
 
     async def report(
         self, event: dispatch_pb2.MessageEvent, *, timeout_s: float | None = None
     ) -> dispatch_pb2.MessageResult:
-        """Reports a message. Events arrive in the order of the calls; one without an `event_id` gets one.
+        """Reports a message. A shop's events arrive in the order of the calls; one without an `event_id` gets one.
 
         Raises FenliuError as `route` does.
         """
@@ -91,7 +94,9 @@ class Router:
             copy.event_id = uuid.uuid4().hex
         _, messages = self._open()
         return await messages.calls.ask(
-            _fitting(message.SerializeToString(), "event"), self._timeout(timeout_s)
+            copy.shop_id,
+            _fitting(message.SerializeToString(), "event"),
+            self._timeout(timeout_s),
         )
 
     @property
