@@ -33,6 +33,8 @@ from fenliu.workers.supervisor import worker_command
 log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
+SWITCH_S = 0.000_5
+"""How long a thread computes, at most, while another one wants to; Python's own figure is ten times that."""
 
 
 class App:
@@ -93,6 +95,7 @@ class App:
             # With the Rust core deciding is no cost to speak of beside gRPC's, so holding calls gains nobody
             # anything (benchmarks/README.md, "Overload").
             fair=config.protection and self.core.name == "python",
+            watch_load=True,
         )
         dispatcher.on_health_change = self._health_changed
         self._watch = AssignmentWatch(
@@ -221,14 +224,17 @@ def serve(config: ServerConfig) -> int:
     return asyncio.run(_serve(config) if config.workers == 1 else _supervise(config))
 
 
-def spare_the_collector() -> None:
-    """What is there now stays: the garbage collector need not look through it again and again.
+def settle_down() -> None:
+    """Once everything is there: what the interpreter does beside the work is set for serving.
 
-    And what a call leaves behind is freed without it, so it need not come every 700 objects.
+    What is there now stays: the garbage collector need not look through it again and again. What a call leaves
+    behind is freed without it, so it need not come every 700 objects. And who comes back from the disk does
+    not wait for the interpreter's lock as long as a program that only computes would have it.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    sys.setswitchinterval(SWITCH_S)
 
 
 async def _serve(config: ServerConfig) -> int:
@@ -237,7 +243,7 @@ async def _serve(config: ServerConfig) -> int:
     _print_notice(app.core)
     try:
         address = await app.start()
-        spare_the_collector()
+        settle_down()
         print(f"listening on {address}", flush=True)  # noqa: T201 - the one line promised
         await stopping.wait()
     finally:

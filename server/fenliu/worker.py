@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 
-from fenliu.app import App, spare_the_collector
+from fenliu.app import App, settle_down
 from fenliu.engine import CoreUnavailableError
 from fenliu.journal import JournalError
 from fenliu.workers.seat import Seat
@@ -52,7 +52,7 @@ async def _work(app: App) -> None:
 
     try:
         await app.start(before_listening)
-        spare_the_collector()
+        settle_down()
         _say(LISTENING)
         await words.wait(DRAIN)
         await app.drain()

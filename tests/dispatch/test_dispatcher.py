@@ -36,6 +36,7 @@ from fenliu.dispatch import commits as commits_module
 from fenliu.dispatch import (
     dispatcher as module,
 )
+from fenliu.dispatch.load import LoopLoad
 from fenliu.engine import CommandKind, QueryKind, partition_of
 
 ROUTE = CommandKind.ROUTE
@@ -127,12 +128,17 @@ async def test_what_arrives_during_a_commit_goes_in_together(dispatcher, journal
     assert sorted(counts) == [1, 50, 50]
 
 
-@pytest.mark.parametrize(("before", "commits"), [(8, 1), (1, 2)])
-async def test_while_many_come_they_wait_a_little_for_each_other(
-    dispatcher, journal, monkeypatch, before, commits
+@pytest.mark.parametrize(
+    ("busy", "before", "commits"), [(1.0, 8, 1), (1.0, 1, 2), (0.5, 8, 2), (None, 8, 1)]
+)
+async def test_while_many_come_and_there_is_no_time_to_spare_they_wait_a_little_for_each_other(
+    core, journal, monkeypatch, busy, before, commits
 ):
-    await staffed(dispatcher)
+    monkeypatch.setattr(LoopLoad, "busy", lambda _load: busy)
     monkeypatch.setattr(commits_module, "PACE_S", 0.5)
+    dispatcher = trace_dispatcher(core, journal, watch_load=busy is not None)
+    await dispatcher.start()
+    await staffed(dispatcher)
     await asyncio.gather(
         *(dispatcher.command(ROUTE, route(f"b{n}"), now_ms=NOW) for n in range(before))
     )
@@ -142,6 +148,7 @@ async def test_while_many_come_they_wait_a_little_for_each_other(
     calls.append(start(dispatcher.command(ROUTE, route("other"), now_ms=NOW)))
     assert [answer.code for answer in await asyncio.gather(*calls)] == [0, 0]
     assert len(journal.groups) == commits
+    await dispatcher.close()
 
 
 async def test_a_caller_that_leaves_disturbs_nobody(dispatcher, journal):

@@ -302,7 +302,8 @@ def test_the_write_ahead_log_stays_small_and_a_reader_that_lets_it_grow_is_told(
     tmp_path, monkeypatch, caplog
 ):
     mebibyte = 2**20
-    monkeypatch.setattr(sqlite, "_KEPT_LOG_BYTES", 6 * mebibyte)
+    monkeypatch.setattr(sqlite, "_KEPT_LOG_BYTES", 12 * mebibyte)
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_PAGES", 512)
     journal, writer = SqliteJournal.open(tmp_path), Writer()
     wal = tmp_path / "fenliu.db-wal"
 
@@ -310,21 +311,55 @@ def test_the_write_ahead_log_stays_small_and_a_reader_that_lets_it_grow_is_told(
         for seq in range(first, first + count):
             journal.append([writer.next(0, seq, os.urandom(mebibyte))]).result()
 
-    write(1, 20)
-    assert wal.stat().st_size < 6 * mebibyte
+    write(1, 40)
+    assert wal.stat().st_size < 24 * mebibyte
     assert not caplog.records
     with closing(sqlite3.connect(tmp_path / "fenliu.db")) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM records").fetchall()
-        write(21, 30)
-        assert wal.stat().st_size > 24 * mebibyte
+        write(41, 54)
+        assert wal.stat().st_size > 48 * mebibyte
         told = [record.getMessage() for record in caplog.records]
-        assert len(told) == 2  # at more than 12 and at more than 24
+        assert len(told) == 2  # at more than 24 and at more than 48
         assert all("fenliu.db-wal has grown to" in text for text in told)
-    write(51, 10)
-    assert wal.stat().st_size < 12 * mebibyte
+    write(95, 20)
+    assert wal.stat().st_size < 24 * mebibyte
     assert len(caplog.records) == 2
     journal.close()
+
+
+def test_the_write_ahead_log_begins_anew_while_commits_never_pause(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "_MOVED_BYTES", 2**17)
+    monkeypatch.setattr(sqlite, "_ANEW_PAGES", 32)
+    monkeypatch.setattr(sqlite, "_CHECKPOINT_PAGES", 1_000_000)  # SQLite by itself does nothing
+    journal, writer = SqliteJournal.open(tmp_path), Writer()
+    under_way = journal.append([writer.next(0, 1)])
+    for seq in range(2, 801):
+        following = journal.append([writer.next(0, seq, os.urandom(600))])
+        assert under_way.result() == [seq - 1]
+        under_way = following
+    assert under_way.result() == [800]
+    # Else it would have a page or two for each of them.
+    assert (tmp_path / "fenliu.db-wal").stat().st_size < 800 * 8192 // 3
+    journal.close()
+    with closing(SqliteReader(tmp_path)) as reader:
+        assert sum(1 for _ in reader.read(0)) == 800
+
+
+def test_a_log_that_cannot_be_moved_is_told_and_commits_go_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(sqlite, "_MOVED_BYTES", 2**16)
+
+    def broken(_connection: sqlite3.Connection) -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(sqlite, "_move", broken)
+    journal, writer = SqliteJournal.open(tmp_path), Writer()
+    for seq in range(1, 40):
+        assert journal.append([writer.next(0, seq, os.urandom(600))]).result() == [seq]
+    journal.close()
+    assert any("is not moved into the database now: disk I/O" in text for text in caplog.messages)
+    with closing(SqliteReader(tmp_path)) as reader:
+        assert reader.heads()[0].seq == 39
 
 
 def test_a_directory_that_cannot_be_made_is_a_storage_error(tmp_path):

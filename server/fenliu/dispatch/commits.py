@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine, Iterable, Mapping, Set
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from concurrent.futures import Future as StorageFuture
 from typing import Any, Protocol
 
@@ -19,9 +19,14 @@ from fenliu.journal import Append, Conflict, Journal, JournalError, pack
 log = logging.getLogger(__name__)
 
 PACE_S = 0.002
-"""Between the starts of two commits while single calls keep coming: more of them share the cost of one."""
+"""Between the starts of two commits while single calls keep coming and the loop has no time to spare: more of them
+share the cost of one."""
 PACED = range(4, 64)
 """Of how many answers the commit before has to be for that. The few go at once; for many there is no need."""
+BUSY = 0.8
+"""From this share of the time on in which it has something to do, the loop has none to spare."""
+LOOK_S = 0.05
+"""Between looks at that."""
 
 PACKED_ASIDE = 1_000_000
 """Bytes of entries from which on records are packed in a thread, so that the loop is not held meanwhile."""
@@ -80,6 +85,8 @@ class Commits:
     """The commits of one journal, one after the other."""
 
     def __init__(self, journal: Journal, rules_version: int, host: Host) -> None:
+        self.busy: Callable[[], float] | None = None
+        """The share of time since the last call in which the loop had something to do; None: always all."""
         self.ends: dict[int, tuple[int, int]] = {}
         """Where each log durably ends: (seq, checksum)."""
         self.waiting = 0
@@ -92,6 +99,8 @@ class Commits:
         self._in_flight: _Commit | None = None
         self._scheduled = False
         self._not_before = 0.0  # on the loop's clock
+        self._paced = True
+        self._looked = -LOOK_S  # on the loop's clock
 
     # Waiting
 
@@ -162,8 +171,8 @@ class Commits:
         reached("commit-begins")
         self._in_flight, self._gathering = commit, _Commit()
         loop = asyncio.get_running_loop()
-        if commit.answers in PACED:
-            self._not_before = loop.time() + PACE_S
+        if commit.answers in PACED and self._no_time_to_spare(now := loop.time()):
+            self._not_before = now + PACE_S
         now_ms = self._host.record_time_ms()
         self._host.handed_in()
         if sum(commit.sizes.values()) < PACKED_ASIDE:
@@ -171,6 +180,12 @@ class Commits:
             self._store(commit)
         else:
             self._host.run(self._store_large(commit, now_ms))
+
+    def _no_time_to_spare(self, now: float) -> bool:
+        if self.busy is not None and now >= self._looked + LOOK_S:
+            self._looked = now
+            self._paced = self.busy() >= BUSY
+        return self._paced
 
     async def _store_large(self, commit: _Commit, now_ms: int) -> None:
         try:

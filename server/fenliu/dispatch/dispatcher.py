@@ -89,11 +89,13 @@ class Dispatcher:
         keeping: Keeping = FOR_EVER,
         partitions: Collection[int] | None = None,
         fair: bool = False,
+        watch_load: bool = False,
     ) -> None:
         """`slice_size`: elements of a batch to decide at a time; None: by how long they take.
 
         `partitions`: those served here (default: all); it is not asked about others' shops. `fair`: a
-        shop's flood of single calls waits, so that other shops' calls need not.
+        shop's flood of single calls waits, so that other shops' calls need not. `watch_load`: single
+        calls wait for each other only while the loop has no time to spare, not always.
         """
         self.on_health_change: Callable[[bool], None] | None = None
         """Called with `healthy` whenever it changes."""
@@ -110,7 +112,8 @@ class Dispatcher:
         self._pace = Pace(slice_size)
         self._fair = fair
         self._line: FairLine | None = None
-        self._load: LoopLoad | None = None
+        self._watch_load = watch_load
+        self._loads: list[LoopLoad] = []
         self._engine: Engine = core.engine(journal.partitions)
         self._commits = Commits(journal, core.rules_version, self)
         self._healthy = False
@@ -145,9 +148,10 @@ class Dispatcher:
         self.run(self._apply_what_falls_due())
         for work in self._state.housekeeping():
             self.run(work)
+        if self._watch_load:
+            self._commits.busy = self._busy()
         if self._fair:
-            self._load = LoopLoad()
-            self._line = FairLine(self._load.busy)
+            self._line = FairLine(self._busy())
             self.run(self._line.run())
         return recovered
 
@@ -323,9 +327,15 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._load is not None:
-            self._load.close()
+        self._commits.busy = None
+        for load in self._loads:
+            load.close()
         await self._state.close({} if self._broken else self._commits.ends)
+
+    def _busy(self) -> Callable[[], float]:
+        """How busy the loop was since it was asked last: one for each who asks."""
+        self._loads.append(LoopLoad())
+        return self._loads[-1].busy
 
     # Deciding
 

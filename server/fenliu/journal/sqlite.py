@@ -1,6 +1,8 @@
 """The embedded journal: SQLite in one directory (docs/formats.md, "Data directory").
 
-One thread writes, with a connection of its own, one transaction after the other.
+One thread writes, with a connection of its own, one transaction after the other. Another one moves the write-ahead
+log into the database, so that commits need not wait for that; only to begin the log anew the writer moves
+the last of it.
 """
 
 import logging
@@ -33,7 +35,11 @@ DEFAULT_PARTITIONS = 64
 MAX_PARTITIONS = 65536
 
 _PAGE_BYTES = 8192
-_CHECKPOINT_PAGES = 512  # the write-ahead log is moved into the database when it has this many
+_MOVED_BYTES = (
+    4 * 2**20
+)  # the write-ahead log is moved into the database when so many more have come
+_ANEW_PAGES = 2_048  # and begun anew when it has so many
+_CHECKPOINT_PAGES = 4_096  # whatever came between: at the latest then SQLite does both by itself
 _KEPT_LOG_BYTES = 64 * 2**20  # and cut back to this when it once grew larger
 
 T = TypeVar("T")
@@ -89,6 +95,9 @@ class SqliteJournal(SqliteReader):
         self._lock: int | None = lock
         self._connection: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-journal")
+        self._mover = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-checkpoint")
+        self._moving: Future[None] | None = None
+        self._unmoved = 0  # bytes, about
         self._log = directory / f"{DATABASE}-wal"
         self._told_at = 2 * _KEPT_LOG_BYTES  # bytes of it
 
@@ -101,7 +110,8 @@ class SqliteJournal(SqliteReader):
             reached("append-done")
             return results
 
-        return self._writer.submit(self._write, work)
+        size = sum(len(item.record) for item in group)
+        return self._writer.submit(self._write, work, size)
 
     def probe(self) -> Future[None]:
         """As `Journal.probe`."""
@@ -115,7 +125,10 @@ class SqliteJournal(SqliteReader):
             chunk_id: pack_chunk(chunk_id, content, rules_version)
             for chunk_id, content in chunks.items()
         }
-        return self._submit(lambda connection: writing.put_chunks(connection, partition, stored))
+        size = sum(map(len, stored.values()))
+        return self._submit(
+            lambda connection: writing.put_chunks(connection, partition, stored), size
+        )
 
     def put_manifest(
         self, partition: int, seq: int, now_ms: int, rules_version: int, content: bytes
@@ -144,14 +157,17 @@ class SqliteJournal(SqliteReader):
         """Waits for the writes handed in, then gives the directory free; again: does nothing."""
         if self._lock is None:
             return
-        super().close()  # The writer goes last: so the write-ahead log is moved into the database.
+        super().close()
+        self._writer.submit(lambda: None).result()  # else it could hand the mover something yet
+        self._mover.shutdown()
+        # The writer goes last: so the write-ahead log is moved into the database.
         self._writer.submit(self._disconnect).result()
         self._writer.shutdown()
         os.close(self._lock)  # which unlocks it
         self._lock = None
 
-    def _submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Has the writer thread do it in one transaction."""
+    def _submit(self, work: Callable[[sqlite3.Connection], T], size: int = 0) -> Future[T]:
+        """Has the writer thread do it in one transaction, of about so many bytes."""
 
         def transaction(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN IMMEDIATE")
@@ -159,22 +175,43 @@ class SqliteJournal(SqliteReader):
             connection.execute("COMMIT")
             return result
 
-        return self._writer.submit(self._write, transaction)
+        return self._writer.submit(self._write, transaction, size)
 
-    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs on the writer thread: `work`, a transaction."""
+    def _write(self, work: Callable[[sqlite3.Connection], T], size: int) -> T:
+        """Runs on the writer thread: `work`, a transaction of about so many bytes (0: not worth counting)."""
         with storage_errors(self.directory):
             try:
                 if self._connection is None:
                     self._connection = self._connect()
                 result = work(self._connection)
                 self._watch_log()
+                if size:
+                    self._move_log(size + 2 * _PAGE_BYTES)
             except BaseException:
                 # Closing ends the transaction; a connection that failed once is not trusted again.
                 with suppress(sqlite3.Error):
                     self._disconnect()
                 raise
             return result
+
+    def _move_log(self, written: int) -> None:
+        """Runs on the writer thread: so many bytes more are in the write-ahead log; has it moved when it is time."""
+        self._unmoved += written
+        if self._unmoved >= _MOVED_BYTES and (self._moving is None or self._moving.done()):
+            self._unmoved = 0
+            self._moving = self._mover.submit(self._move_aside)
+
+    def _move_aside(self) -> None:
+        """Runs on a thread of its own: as much as can be moved while commits go on."""
+        try:
+            with closing(self._connect()) as connection:
+                pages = _move(connection)
+        except sqlite3.Error as error:  # The writer tries it, too, when there is much more.
+            log.warning("%s is not moved into the database now: %s", self._log, error)
+            return
+        if pages >= _ANEW_PAGES:
+            # A log is begun anew when all of it is moved, which is seldom so while commits go on.
+            self._writer.submit(self._write, _move, 0)
 
     def _watch_log(self) -> None:
         """Tells when the write-ahead log grows, because somebody reads for long, and at each doubling."""
@@ -207,3 +244,12 @@ class SqliteJournal(SqliteReader):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _move(connection: sqlite3.Connection) -> int:
+    """Moves what may be moved of the write-ahead log into the database; how many pages the log has.
+
+    Waits for nobody: what somebody reads stays, and nothing is done while somebody else is at it.
+    """
+    ((_, pages, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    return int(pages)
