@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fenliu.engine import Core, Engine
@@ -66,14 +66,29 @@ def flushed(
         if chunk_id not in known:
             store.put_head(chunk_id, content)
         shop.head.append(chunk_id)
-    segments = [stored_segment(recent, store.put)] if recent else []
+    made: dict[bytes, bytes] = {}
+    segments = [stored_segment(recent, made.__setitem__)] if recent else []
     if before is not None and not shop.fresh:
         segments.extend(before.segments)
     shop.fresh = False
     if store.fetch is not None:
-        segments = merged(core, shop, segments, store.fetch, store.put)
+        segments = merged(core, shop, segments, _first_from(made, store.fetch), store.put)
     shop.segments.extend(segments)
+    for segment in segments:  # what was merged at once is not stored by itself
+        for ref in segment.chunks:
+            if ref.id in made:
+                store.put(ref.id, made[ref.id])
     return shop
+
+
+def _first_from(made: Mapping[bytes, bytes], fetch: Fetch) -> Fetch:
+    """Gets what has just been made from there, and the rest where it is stored."""
+
+    def fetched(ids: Sequence[bytes]) -> dict[bytes, bytes]:
+        rest = [one for one in ids if one not in made]
+        return {one: made[one] for one in ids if one in made} | fetch(rest)
+
+    return fetched
 
 
 def chunk_ref(content: bytes) -> engine_pb2.ChunkRef:

@@ -7,7 +7,8 @@ in it is durable already.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from fenliu.engine import Core, Engine
@@ -55,8 +56,10 @@ class SnapshotWriter:
         self._core = core
         self._since_kept: dict[int, int] = {}
         """Bytes of entries behind the newest snapshot that is kept for looking back."""
-        self._swept: set[int] = set()
-        """Partitions whose chunks have been looked through for what an ended process has left."""
+        self._references: dict[int, Counter[bytes]] = {}
+        """How many snapshots of a partition name each of its chunks; of partitions that have been swept."""
+        self._counted: dict[int, set[int]] = {}
+        """Which snapshots these are."""
 
     def write(self, partition: int, seq: int) -> Written:
         """Makes the snapshot of a partition as record `seq`, which is durable, left it.
@@ -108,8 +111,8 @@ class SnapshotWriter:
             return 0
         older = bases[:-1]
         if older:
-            self._journal.drop_manifests(partition, older).result()
-            self._sweep(partition)
+            self._swept(partition, {head.seq for head in heads})
+            self._drop_snapshots(partition, older)
         up_to = min(bases[-1], last.seq - 1)
         dropped = 0
         while some := self._journal.drop_records(partition, up_to, DROP_RECORDS).result():
@@ -131,22 +134,50 @@ class SnapshotWriter:
         since = self._since_kept.get(partition, HISTORY_BYTES) + tail
         # The oldest stays in any case: it may stand for a beginning that was dropped.
         near = len(older) > 1 and older[-1].now_ms - older[-2].now_ms < HISTORY_MS
+        if self._swept(partition, {head.seq for head in older}):
+            self._references[partition].update(chunks_of(newest))
+            self._counted[partition].add(newest.seq)
         if near and since < HISTORY_BYTES:
-            self._journal.drop_manifests(partition, [older[-1].seq]).result()
+            self._drop_snapshots(partition, [older[-1].seq])
         else:
             since = 0
         self._since_kept[partition] = since
-        if near or partition not in self._swept:
-            self._sweep(partition)
-            self._swept.add(partition)
 
-    def _sweep(self, partition: int) -> None:
-        needed: set[bytes] = set()
-        for head in self._journal.manifests(partition):
-            stored = self._journal.manifest(partition, head.seq)
-            if stored is not None:
-                needed |= chunks_of(engine_pb2.Manifest.FromString(stored.content))
-        garbage = sorted(self._journal.chunk_ids(partition) - needed)
+    def _swept(self, partition: int, seqs: Set[int]) -> bool:
+        """Whether these snapshots are counted; else all are now, and what an ended process has left goes."""
+        if partition in self._references and self._counted[partition] == seqs:
+            return True
+        references: Counter[bytes] = Counter()
+        heads = self._journal.manifests(partition)
+        for head in heads:
+            references.update(self._named(partition, head.seq))
+        self._drop_chunks(partition, self._journal.chunk_ids(partition) - references.keys())
+        self._references[partition] = references
+        self._counted[partition] = {head.seq for head in heads}
+        return False
+
+    def _drop_snapshots(self, partition: int, seqs: Sequence[int]) -> None:
+        """With the chunks that no other names."""
+        references = self._references.pop(partition)  # should this fail, they are counted again
+        named = [self._named(partition, seq) for seq in seqs]
+        self._journal.drop_manifests(partition, seqs).result()
+        self._counted[partition] -= set(seqs)
+        for ids in named:
+            references.subtract(ids)
+        garbage = {chunk_id for ids in named for chunk_id in ids if references[chunk_id] <= 0}
+        self._drop_chunks(partition, garbage)
+        for chunk_id in garbage:
+            del references[chunk_id]
+        self._references[partition] = references
+
+    def _named(self, partition: int, seq: int) -> set[bytes]:
+        stored = self._journal.manifest(partition, seq)
+        if stored is None:
+            return set()
+        return chunks_of(engine_pb2.Manifest.FromString(stored.content))
+
+    def _drop_chunks(self, partition: int, ids: Set[bytes]) -> None:
+        garbage = sorted(ids)
         for start in range(0, len(garbage), DROP_RECORDS):
             self._journal.drop_chunks(partition, garbage[start : start + DROP_RECORDS]).result()
 
