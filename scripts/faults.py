@@ -23,19 +23,23 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--minutes", type=float, default=120, help="of the endurance run")
     parser.add_argument("--rate", type=float, default=200, help="its calls a second")
-    parser.add_argument("--fuzz", type=float, default=30, help="minutes, of either kind")
+    parser.add_argument("--fuzz", type=float, default=30, help="minutes, of each kind")
     options = parser.parse_args()
     if not options.long:
         run("pytest", "-q", "-p", "no:benchmark", "--numprocesses", "2", "--dist", "loadfile",
-            "tests/simulation", "tests/faults")  # fmt: skip
+            "-m", "not long", "tests/simulation", "tests/faults")  # fmt: skip
         return
+    run("pytest", "-q", "-p", "no:benchmark", "-m", "long", "tests/faults")
     STATE.mkdir(parents=True, exist_ok=True)
     run("simulation", "--seeds", str(options.seeds), "--state", str(STATE / "seeds.json"))
     run("faults.kills", "--kills", str(options.kills), "--folder", str(STATE / "kills"))
+    run("faults.kills", "--kills", str(options.kills // 5), "--folder", str(STATE / "kills-workers"),
+        "--workers", "2")  # fmt: skip
     run("faults.endurance", "--minutes", str(options.minutes), "--rate", str(options.rate),
         "--folder", str(STATE / "endurance"))  # fmt: skip
     for name, kind in (("fuzz", ()), ("fuzz-both", ("--both",))):
         run("faults.fuzz", "--minutes", str(options.fuzz), "--state", str(STATE / name), *kind)
+    run("faults.fuzz_calls", "--minutes", str(options.fuzz), "--state", str(STATE / "fuzz-calls"))
     print(f"all done; {STATE} can go")
 
 

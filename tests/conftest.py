@@ -15,6 +15,10 @@ CORES = {module.CORE: module for module in all_cores()}
 """Found once. FENLIU_REQUIRE_RUST=1, which `make test` sets when cargo is there, raises without Rust."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes (`make test-long`)")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     without = "" if "rust" in CORES else " (the Rust core is not built)"
     terminalreporter.write_line(f"cores tested: {', '.join(CORES)}{without}")

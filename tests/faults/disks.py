@@ -47,6 +47,19 @@ def read_only(place: Path) -> None:
     _run("mount", "-o", "remount,ro", place)
 
 
+def gone_read_only(place: Path) -> None:
+    """As the kernel does it after an error, whoever writes there: it stays so until it is mounted anew."""
+    _run("mount", "-o", "remount,abort", place)
+
+
+def repaired(image: Path) -> None:
+    """What is done before it is mounted again."""
+    done = subprocess.run(
+        ["e2fsck", "-p", "-f", str(image)], capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode in (0, 1), done.stdout  # 1: repaired
+
+
 def make_image(image: Path, megabytes: int) -> None:
     """An ext4 file system in a file."""
     if shutil.which("mkfs.ext4") is None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from end_to_end.processes import free_address
 from faults.mixed import SHOPS, Mixed
-from faults.traffic import Book, Server, audit, ready
+from faults.traffic import Book, Server, audit, children, ready
 from fenliu.engine import load_core
 from fenliu.v1 import dispatch_pb2
 
@@ -44,12 +44,6 @@ WAL_KIB = 64 * 1024
 """What the write-ahead log is cut back to."""
 
 Sample = dict[str, int]
-
-
-def children(pid: int) -> list[int]:
-    """Processes that this one has started, and theirs."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [one for child in map(int, found) for one in (child, *children(child))]
 
 
 def anonymous_kib(pid: int) -> int:

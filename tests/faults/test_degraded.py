@@ -17,7 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from end_to_end.processes import free_address
-from faults.disks import fill, read_only, tmpfs
+from faults.disks import fill, gone_read_only, loop, make_image, read_only, repaired, tmpfs
 from faults.traffic import AGENTS, ROUTE, SHOPS, Book, Server, Traffic, audit, ready
 from fenliu.engine import load_core
 from fenliu.v1 import dispatch_pb2, presence_pb2, shop_pb2
@@ -73,7 +73,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def under_traffic(data: Path, log: Path, book: Book) -> AsyncIterator[Watched]:
+async def under_traffic(
+    data: Path, log: Path, book: Book, *, leave: bool = False
+) -> AsyncIterator[Watched]:
+    """`leave`: in the end nobody waits for an answer any more."""
     address = free_address()
     server = Server(data, address, load_core().name, log=log)
     server.start()
@@ -83,7 +86,8 @@ async def under_traffic(data: Path, log: Path, book: Book) -> AsyncIterator[Watc
             await traffic.open_shops()
             traffic.begin()
             yield Watched(traffic, server)
-            await traffic.finish()
+            if not leave:
+                await traffic.finish()
     finally:
         server.kill()
 
@@ -133,6 +137,33 @@ async def test_a_disk_that_takes_no_more_than_there_is(tmp_path):
         return lambda: print(resource.prlimit(pid, resource.RLIMIT_FSIZE, before))
 
     await fails_and_returns(tmp_path / "data", tmp_path / "log", stop)
+
+
+@pytest.mark.faults
+async def test_a_file_system_that_goes_read_only_under_a_running_server(tmp_path):
+    """For good: with files open for writing nobody makes it writable again. After a repair everything is there."""
+    image, book = tmp_path / "image", Book()
+    make_image(image, 64)
+    place, log = tmp_path / "disk", tmp_path / "log"
+    with loop(image, place) as disk:
+        async with under_traffic(disk / "data", log, book, leave=True) as watched:
+            await asyncio.sleep(1)
+            before = len(book)
+            gone_read_only(disk)
+            await watched.until_health(NOT_SERVING)
+            acknowledged = len(book)
+            for _ in range(4):
+                await asyncio.sleep(0.25)
+                assert await watched.health() == NOT_SERVING
+                assert await watched.refused() < 2
+                await watched.reads_work()
+            assert len(book) == acknowledged >= before > 0
+    repaired(image)
+    with loop(image, place) as disk:
+        async with under_traffic(disk / "data", log, book):
+            await asyncio.sleep(0.5)
+        assert len(book) > acknowledged
+        assert audit(disk / "data", load_core(), book)
 
 
 @pytest.mark.faults

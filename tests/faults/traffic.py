@@ -321,6 +321,12 @@ async def ready(server: Server, seconds: float = 60) -> bool:
     return await asyncio.wait_for(asyncio.to_thread(server.ready), seconds)
 
 
+def children(pid: int) -> list[int]:
+    """Processes that this one has started, and theirs."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [one for child in map(int, found) for one in (child, *children(child))]
+
+
 async def until(condition: Any, seconds: float = 30) -> None:
     """Waits for something to become true; looks twenty times a second."""
     end = time.monotonic() + seconds
