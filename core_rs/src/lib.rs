@@ -53,7 +53,7 @@ impl Engine {
         })
     }
 
-    #[pyo3(signature = (kind, request, now_ms, actor = ""))]
+    #[pyo3(signature = (kind, request, now_ms, actor = "", most_due = 0))]
     fn decide<'py>(
         &self,
         py: Python<'py>,
@@ -61,11 +61,12 @@ impl Engine {
         request: &[u8],
         now_ms: i64,
         actor: &str,
+        most_due: usize,
     ) -> PyResult<Decided<'py>> {
         let mut entry = Vec::new();
         let mut run = || {
             let mut engine = self.lock()?;
-            let answer = engine.decide(kind, request, now_ms, actor, &mut entry);
+            let answer = engine.decide(kind, request, now_ms, actor, most_due, &mut entry);
             answer.map_err(to_py)
         };
         let answer = if request.len() > LONG_REQUEST || is_long(kind) {
@@ -76,7 +77,8 @@ impl Engine {
         Ok(decided(py, &answer, &entry))
     }
 
-    #[pyo3(signature = (kind, batch, now_ms, first = 0, count = 4096))]
+    #[pyo3(signature = (kind, batch, now_ms, first = 0, count = 4096, most_due = 0))]
+    #[allow(clippy::too_many_arguments)] // those of the face
     fn decide_batch<'py>(
         &self,
         py: Python<'py>,
@@ -85,10 +87,11 @@ impl Engine {
         now_ms: i64,
         first: usize,
         count: usize,
+        most_due: usize,
     ) -> PyResult<DecidedBatch<'py>> {
         let run = || {
             self.lock()?
-                .decide_batch(kind, batch, now_ms, first, count)
+                .decide_batch(kind, batch, now_ms, first, count, most_due)
                 .map_err(to_py)
         };
         let answer = if count.min(batch.len() / SMALL_REQUEST) > LONG_BATCH {
@@ -106,8 +109,15 @@ impl Engine {
         ))
     }
 
-    fn tick<'py>(&self, py: Python<'py>, now_ms: i64) -> PyResult<Entries<'py>> {
-        let logged = py.detach(|| self.lock()?.tick(now_ms).map_err(to_py))?;
+    #[pyo3(signature = (now_ms, most_due = 0, shop_id = ""))]
+    fn tick<'py>(
+        &self,
+        py: Python<'py>,
+        now_ms: i64,
+        most_due: usize,
+        shop_id: &str,
+    ) -> PyResult<Entries<'py>> {
+        let logged = py.detach(|| self.lock()?.tick(now_ms, most_due, shop_id).map_err(to_py))?;
         Ok(entries(py, &logged))
     }
 
@@ -214,6 +224,10 @@ impl Engine {
 
     fn install(&self, py: Python<'_>, manifest: &[u8]) -> PyResult<()> {
         py.detach(|| self.lock()?.install(manifest).map_err(to_py))
+    }
+
+    fn tidy(&self) -> PyResult<bool> {
+        Ok(self.lock()?.tidy())
     }
 
     fn rotate(&self, partition: u32) -> PyResult<()> {

@@ -456,8 +456,8 @@ class FailingEngine:
     def __getattr__(self, name):
         return getattr(self._engine, name)
 
-    def decide(self, kind, request, now_ms, actor=""):
-        decided = self._engine.decide(kind, request, now_ms, actor)
+    def decide(self, kind, request, now_ms, actor="", most_due=0):
+        decided = self._engine.decide(kind, request, now_ms, actor, most_due)
         if b"poison" in request:
             raise Panic("after the state has changed")
         return decided
@@ -504,6 +504,33 @@ async def test_what_falls_due_is_applied_by_itself(core, journal, monkeypatch):
     assert await open_conversations(dispatcher) == 0
     assert journal.heads()[ours].seq == 5
     await dispatcher.close()
+
+
+async def test_much_that_is_due_is_applied_between_turns_of_the_loop(
+    dispatcher, journal, monkeypatch
+):
+    monkeypatch.setattr(module, "MOST_DUE", 8)
+    await staffed(dispatcher, SHOP, OTHER_SHOP, idle_close_ms=1000)
+    for n in range(60):
+        await dispatcher.command(ROUTE, route(f"b{n}"), now_ms=NOW + n)
+    later, turns = NOW + 10_000, 0
+    single = start(dispatcher.command(ROUTE, route("n"), now_ms=later))
+    batch = start(dispatcher.batch(ROUTE, routes(["o", "p"]), now_ms=later))
+    other = start(dispatcher.command(ROUTE, route("n", OTHER_SHOP), now_ms=later))
+    while not single.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 60 // 9
+    assert routed((await single).body).decision_id == "d61"
+    assert [one.response.decision_id for one in results((await batch).results)] == ["d62", "d63"]
+    assert (await other).code == 0
+    assert await open_conversations(dispatcher, now_ms=later) == 3
+    digest = await dispatcher.state_hash()
+    await dispatcher.close()
+    again = trace_dispatcher(dispatcher._core, journal)
+    await again.start()
+    assert await again.state_hash() == digest
+    await again.close()
 
 
 async def test_in_recorded_time_things_fall_due_when_somebody_says_the_time(

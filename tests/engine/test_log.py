@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from types import ModuleType
+from typing import Any
 
 import google_crc32c
 import pytest
 
 from fenliu.engine.v1 import engine_pb2
+from fenliu.v1 import dispatch_pb2
 from model.wire import (
     AGENT,
     BUYER,
@@ -20,6 +22,7 @@ from model.wire import (
     SUSPENDED,
     T0,
     Desk,
+    batch_bytes,
     document,
     parse_entry,
     split_entries,
@@ -300,6 +303,119 @@ def test_a_tick_covers_every_shop_by_partition_then_id(core: ModuleType) -> None
     assert [p for p, _, _ in entries] == sorted({p for p, _, _ in entries})
     assert desk.engine.next_due() == T0 + 30 * MINUTE + 7
     assert desk.engine.tick(now) == []
+
+
+def followed_up(desk: Desk, entries: list[tuple[int, int, bytes]], before: bytes) -> list[int]:
+    """The times of ticks' entries, which a judge makes again."""
+    judge, times = desk.core.Engine(desk.partitions), []
+    judge.load_snapshot(before)
+    for _, count, data in entries:
+        parts = split_entries(data)
+        assert len(parts) == count
+        for raw, entry in zip(parts, map(parse_entry, parts), strict=True):
+            assert entry.HasField("tick")
+            assert judge.redecide(raw)[3] == raw
+            times.append(entry.now_ms)
+    assert judge.snapshot(desk.shop) == desk.engine.snapshot(desk.shop)
+    return times
+
+
+def much_due(core: ModuleType) -> Desk:
+    """Conversations that fall idle: two at T0, then one a minute, some of them kept up later."""
+    desk = Desk(core)
+    desk.apply(**document(["a", "b", "c"]))
+    for agent in "abc":
+        desk.set_presence(agent, ONLINE)
+    desk.route("m", T0)
+    for minute in range(12):
+        desk.route(f"m{minute}", T0 + minute * MINUTE)
+    for minute in (3, 7):
+        desk.message(BUYER, T0 + 20 * MINUTE, buyer_id=f"m{minute}")
+    return desk
+
+
+def inquiry(buyer: str, shop: str = "s") -> bytes:
+    return dispatch_pb2.RouteRequest(shop_id=shop, buyer_id=buyer).SerializeToString()
+
+
+def test_much_that_is_due_is_applied_in_parts_to_the_same_end(core: ModuleType) -> None:
+    now, body = T0 + 3 * HOUR, inquiry("n")
+    at_once = much_due(core)
+    wanted = at_once.engine.decide(4, body, now)
+    for most in (1, 2, 5, 12):
+        desk, times = much_due(core), []
+        before = desk.engine.snapshot("s")
+        while (answer := desk.engine.decide(4, body, now, "", most))[0] == -2:
+            assert answer[1:] == (b"s", wanted[2], b"")
+            assert desk.engine.snapshot("s") == before, "nothing has happened"
+            entries = desk.engine.tick(now, most, "s")
+            times += followed_up(desk, entries, before)
+            before = desk.engine.snapshot("s")
+        assert answer[:3] == wanted[:3]
+        assert desk.engine.snapshot("s") == at_once.engine.snapshot("s")
+        assert times == sorted(set(times))
+        ends, due = [], [0, 0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 20, 20]
+        while len(due) > most:
+            ends.append(due[most])
+            due = [minute for minute in due if minute > ends[-1]]
+        assert times == [T0 + (30 + minute) * MINUTE for minute in ends]
+        facts = parse_entry(split_entries(answer[3])[0]).facts
+        assert 0 < len(facts) <= most + 1, "the rest, and the decision"
+
+
+def test_a_batch_stops_before_much_that_is_due(core: ModuleType) -> None:
+    desk, now = much_due(core), T0 + 3 * HOUR
+    desk.shop = "t"
+    desk.apply(**document(["a"]))
+    batch = batch_bytes([inquiry("n", "t"), inquiry("n", "s"), inquiry("o", "t")], 7)
+    code, _, total, batch_id, entries, decided = desk.engine.decide_batch(4, batch, now, 0, 9, 3)
+    assert (code, total, batch_id, decided) == (0, 3, 7, 1)
+    assert [count for _, count, _ in entries] == [1]
+    assert desk.engine.decide_batch(4, batch, now, 1, 9, 3) == (-2, b"s", 3, 7, [], 0)
+    assert desk.engine.decide_batch(4, batch, now, 1, 9)[5] == 2
+
+
+def test_ticks_take_the_earliest_first_and_end_when_they_have_done_much(core: ModuleType) -> None:
+    desk = Desk(core, partitions=4)
+    shops = [f"shop{n}" for n in range(6)]
+    for n, desk.shop in enumerate(shops):
+        desk.apply(**document(["a"]))
+        desk.set_presence("a", ONLINE)
+        for buyer in "klmn":
+            desk.route(buyer, T0 + 10 - n)
+    now, ticked = T0 + HOUR, []
+    while entries := desk.engine.tick(now, 6):
+        parts = [parse_entry(e) for _, _, data in entries for e in split_entries(data)]
+        ticked.append({entry.tick.shop_id for entry in parts})
+        assert [e.tick.shop_id for e in desk_order(core, parts)] == [e.tick.shop_id for e in parts]
+        due = desk.engine.next_due()
+        assert due is None or due > T0 + 30 * MINUTE
+    assert ticked == [{"shop5", "shop4"}, {"shop3", "shop2"}, {"shop1", "shop0"}]
+    assert desk.engine.next_due() is None
+
+
+def desk_order(core: ModuleType, parts: list[Any]) -> list[Any]:
+    """By partition, then shop."""
+    return sorted(
+        parts, key=lambda e: (core.partition_of(e.tick.shop_id, 4), e.tick.shop_id.encode())
+    )
+
+
+def test_effects_of_one_time_are_not_parted(core: ModuleType) -> None:
+    desk = Desk(core)
+    desk.apply(**document(["a"]))
+    desk.set_presence("a", ONLINE)
+    for buyer in "klmno":
+        desk.route(buyer, T0)
+    at_ms = T0 + 30 * MINUTE
+    assert desk.engine.decide(4, inquiry("n"), at_ms, "", 2)[0] == 0
+    desk.apply(at_ms, **document(["a"], idle_close_ms=5 * HOUR))
+    for buyer in "pqrst":
+        desk.route(buyer, at_ms + 1)
+    # A shortened setting has made them due in the past: at one time, that of the shop's last entry.
+    desk.apply(at_ms + HOUR, **document(["a"], idle_close_ms=MINUTE))
+    assert desk.engine.decide(4, inquiry("n"), at_ms + HOUR, "", 2)[0] == 0
+    assert len(desk.state.conversations) == 1
 
 
 def test_the_module_says_which_core_it_is(core: ModuleType) -> None:

@@ -641,6 +641,30 @@ def test_what_is_learned_after_the_rotation_outlives_installing(core: ModuleType
     assert [key for key, _, _ in entries_of(contents)] == [b"elater", b"rlater"]
 
 
+def test_what_is_stored_may_be_freed_a_little_at_a_time(core: ModuleType) -> None:
+    desk = with_contacts(core, 6000)
+    engine, shelf = desk.engine, Shelf(core)
+    before, full = engine.snapshot("s"), engine.memory()
+    shelf.store(engine)
+    assert engine.flush("s")[2] == [], "it is not learned again"
+    # Meanwhile some come again: whether found in memory or fetched, they are known.
+    again = shelf.call(engine, "decide", ROUTE, route("b00007"), T0 + 1)
+    more, calls = engine.tidy(), 1
+    while more:
+        shelf.call(engine, "decide", ROUTE, route(f"b{100 + calls:05}"), T0 + 1)
+        assert engine.flush("s")[2] == []
+        more, calls = engine.tidy(), calls + 1
+    assert calls <= 10
+    assert engine.tidy() is False
+    assert engine.memory() < full / 2
+    plain = core.Engine(1)
+    plain.load_snapshot(before)
+    assert plain.decide(ROUTE, route("b00007"), T0 + 1) == again
+    for call in range(1, calls):
+        plain.decide(ROUTE, route(f"b{100 + call:05}"), T0 + 1)
+    assert shelf.snapshot(engine) == plain.snapshot("s")
+
+
 def test_only_contacts_that_count_are_stored_in_segments(core: ModuleType) -> None:
     desk = with_contacts(core, 0)
     for buyer in ("x", "y"):

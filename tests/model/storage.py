@@ -175,6 +175,9 @@ class StoredEngine:
     def install(self, manifest: engine_pb2.Manifest) -> None:
         self.engine.install(manifest.SerializeToString(deterministic=True))
         self._named[manifest.partition] = named_by(manifest)
+        # At once, some of it or none: until it is freed it changes nothing but what is needed.
+        while self._rng.randrange(3) and self.engine.tidy():
+            pass
 
     def load_manifest(self, manifest: engine_pb2.Manifest) -> int:
         partition: int = self.engine.load_manifest(manifest.SerializeToString(deterministic=True))

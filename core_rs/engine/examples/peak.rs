@@ -130,6 +130,7 @@ impl Peak {
                 self.now_ms,
                 0,
                 4096,
+                0,
             )?;
             self.routing += cpu() - begun;
             self.add_up(&answer.results, &answer.entries);
@@ -148,6 +149,7 @@ impl Peak {
                         self.now_ms,
                         0,
                         4096,
+                        0,
                     )?;
                     self.reporting += cpu() - begun;
                     self.add_up(&answer.results, &answer.entries);
@@ -242,6 +244,7 @@ fn open_shop(engine: &mut Engine, shop_id: &str, agents: usize) -> Result<(), Bo
         &apply,
         START_MS,
         "",
+        0,
         &mut log,
     )?;
     for agent_id in ids {
@@ -257,6 +260,7 @@ fn open_shop(engine: &mut Engine, shop_id: &str, agents: usize) -> Result<(), Bo
             &presence,
             START_MS,
             "",
+            0,
             &mut log,
         )?;
     }

@@ -1,13 +1,12 @@
 //! Applying facts: the only place where a shop's state changes. Asks no rule and never refuses.
 
-use std::cmp::Reverse;
-
 use crate::buyers::{Contact, Key};
 use crate::facts::{Decided, Fact, Noted, text};
 use crate::inquiry::{self, Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::{Conversation, Hops, Shop, Waiting};
+use crate::timeline::Timeline;
 use crate::views::{Command, Event, Whole};
 use api::{Outcome, PresenceStatus, Reason, Sender};
 
@@ -519,16 +518,16 @@ impl Shop {
         if self.unanswered.len() > 64 + 2 * self.conversations.len() {
             self.watch_replies_anew();
         }
-        self.unanswered.push(Reverse((open.opened_at_ms, number)));
+        self.unanswered.push((open.opened_at_ms, number));
     }
 
     pub fn watch_replies_anew(&mut self) {
-        self.unanswered.clear();
+        self.unanswered = Timeline::default();
         if self.lookup.reply_timeout_ms > 0 {
             let open = self.conversations.iter();
             self.unanswered = open
                 .filter(|(_, open)| open.may_time_out())
-                .map(|(number, open)| Reverse((open.opened_at_ms, number)))
+                .map(|(number, open)| (open.opened_at_ms, number))
                 .collect();
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::ahead::AHEAD;
 use crate::cache::Missing;
-use crate::command::NEEDS_CHUNKS;
+use crate::command::{BEHIND, NEEDS_CHUNKS};
 use crate::decode::{self, Batch};
 use crate::engine::{Engine, Error, command_kind};
 use crate::logs::{Logs, PartitionEntries};
@@ -16,22 +16,23 @@ const MOST_ELEMENTS: usize = 4096;
 /// What became of a slice of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BatchAnswer {
-    /// A canonical gRPC code, or -1; with one other than 0 nothing was decided.
+    /// A canonical gRPC code, -1 or -2; with one other than 0 nothing was decided.
     pub code: i32,
     /// The slice of the response's `results` field, encoded; or a `google.rpc.Status`; or with -1 the
-    /// ids of the chunks that the slice needs.
+    /// ids of the chunks that the slice needs; or with -2 the id of the shop to be ticked first.
     pub results: Vec<u8>,
     /// How many elements the whole batch has.
     pub total: usize,
     pub batch_id: u64,
     /// By ascending partition.
     pub entries: Vec<PartitionEntries>,
-    /// How many elements of the slice were decided; the next one needs chunks.
+    /// How many elements of the slice were decided; the next one needs chunks or a tick first.
     pub decided: usize,
 }
 
 impl Engine {
-    /// Decides elements of a batch, each by itself, up to the first that needs chunks.
+    /// Decides elements of a batch, each by itself, up to the first that needs chunks, or in whose shop
+    /// more than about `most_due` effects (0: any number) are due.
     pub fn decide_batch(
         &mut self,
         kind: i64,
@@ -39,6 +40,7 @@ impl Engine {
         now_ms: i64,
         first: usize,
         count: usize,
+        most_due: usize,
     ) -> Result<BatchAnswer, Error> {
         let kind = match command_kind(kind)? {
             kind @ (CommandKind::Route | CommandKind::Message | CommandKind::Order) => kind,
@@ -69,19 +71,23 @@ impl Engine {
         answer.results.reserve(96 * slice.len());
         let mut logs = Logs::default();
         let mut entry = Vec::new();
+        let mut stopped = 0;
         'slice: for items in slice.chunks(AHEAD) {
             let read = items.iter().map(|item| Command::read(kind, item));
             let commands: Vec<Option<Command>> = read.collect();
             self.look_ahead(&commands, now_ms);
             for (item, command) in items.iter().zip(&commands) {
                 let one = match command {
-                    Some(command) => self.run(command, now_ms, "", &mut entry)?,
+                    Some(command) => self.run(command, now_ms, "", most_due, &mut entry)?,
                     None => match decode::command(kind, item) {
-                        Ok(command) => self.run(&(&command).into(), now_ms, "", &mut entry)?,
+                        Ok(command) => {
+                            self.run(&(&command).into(), now_ms, "", most_due, &mut entry)?
+                        }
                         Err(refusal) => self.refuse(refusal, None),
                     },
                 };
-                if one.code == NEEDS_CHUNKS {
+                if matches!(one.code, NEEDS_CHUNKS | BEHIND) {
+                    stopped = one.code;
                     break 'slice;
                 }
                 if let Some(partition) = one.partition
@@ -94,7 +100,10 @@ impl Engine {
                 answer.decided += 1;
             }
         }
-        if answer.decided == 0 && !slice.is_empty() {
+        if answer.decided == 0 && stopped == BEHIND {
+            answer.code = BEHIND;
+            answer.results = self.reply().into();
+        } else if answer.decided == 0 && !slice.is_empty() {
             let mut missing = Missing::default();
             for item in slice {
                 if let Ok(command) = decode::command(kind, item) {

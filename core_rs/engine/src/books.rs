@@ -23,6 +23,8 @@ pub struct Books {
     pub generations: Vec<Generation>,
     /// Shops that have changed since their partition's manifest was loaded.
     pub touched: BTreeSet<Arc<str>>,
+    /// Shops that may still have something of generations that were dropped.
+    pub untidy: BTreeSet<Arc<str>>,
     /// Counts uses of shops and chunks, so that those unused for the longest go first.
     pub uses: u64,
 }
@@ -37,6 +39,7 @@ impl Books {
             overdue: BTreeSet::new(),
             generations: vec![FETCHED + 1; partitions as usize],
             touched: BTreeSet::new(),
+            untidy: BTreeSet::new(),
             uses: 0,
         }
     }

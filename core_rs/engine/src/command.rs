@@ -20,13 +20,16 @@ use crate::views::{Command, Whole};
 /// The code of a call that needs chunks it has not been handed.
 pub const NEEDS_CHUNKS: i32 = -1;
 
+/// The code of a call that is to come after a tick of the shop, whose id is the reply.
+pub const BEHIND: i32 = -2;
+
 /// What became of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// A canonical gRPC code, or -1.
+    /// A canonical gRPC code, -1 or -2.
     pub code: i32,
     /// The response, encoded; with a code above 0 a `google.rpc.Status`; with -1 the ids of the chunks
-    /// that are needed.
+    /// that are needed; with -2 the id of the shop that is to be ticked first.
     pub reply: Vec<u8>,
     /// The shop's; none when no shop id could be read.
     pub partition: Option<u32>,
@@ -159,7 +162,7 @@ impl Shop {
             }
             Whole::ExpireSession(request) => self.decide_expire_session(request, draft),
             Whole::ApplyShop(request) => {
-                put(&self.decide_apply_shop(request, actor, draft)?, reply);
+                self.decide_apply_shop(request, actor, draft, reply)?;
             }
             Whole::SetWeights(request) => {
                 put(&self.decide_set_weights(request, actor, draft)?, reply);

@@ -6,17 +6,19 @@ use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
 use crate::state::Shop;
+use crate::wire::put_number;
 use record::CloseCause;
 use record::fact::Fact;
 
 impl Shop {
-    /// `APPLY_SHOP`: makes the shop as the document says.
+    /// `APPLY_SHOP`: makes the shop as the document says; the reply is an `ApplyShopResponse`.
     pub fn decide_apply_shop(
         &mut self,
         request: &api::ApplyShopRequest,
         actor: &str,
         draft: &mut Draft,
-    ) -> Result<api::ApplyShopResponse, Refusal> {
+        reply: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
         let given = request
             .shop
             .as_ref()
@@ -42,10 +44,12 @@ impl Shop {
             };
             self.emit_other(Fact::ShopApplied(fact.into()), draft);
         }
-        Ok(api::ApplyShopResponse {
-            shop: Some(self.document.clone()),
-            changed,
-        })
+        // Of a large shop it would be a copy too many.
+        const SHOP: u32 = 1;
+        const CHANGED: u32 = 2;
+        prost::encoding::message::encode(SHOP, &self.document, reply);
+        put_number(reply, CHANGED, changed.into());
+        Ok(())
     }
 
     /// `SET_WEIGHTS`: all or none.

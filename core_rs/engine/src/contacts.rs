@@ -13,6 +13,8 @@ use crate::state::{ContactOf, Shop};
 #[derive(Default)]
 pub struct Leavers {
     generations: VecDeque<(Generation, Queue<Leaver>)>,
+    /// Those up to this one are stored; what is still here of them waits to be freed.
+    dropped: Generation,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,8 +64,20 @@ impl Leavers {
         Some(popped)
     }
 
+    /// The generations up to this one are stored: `Shop::free_dropped_contact` frees them.
+    pub fn drop_through(&mut self, generation: Generation) {
+        self.dropped = self.dropped.max(generation);
+    }
+
+    /// Whether what was left to this generation is stored.
+    pub const fn has_dropped(&self, generation: Generation) -> bool {
+        generation <= self.dropped
+    }
+
+    /// Whether there is nothing but dropped generations.
     pub fn is_empty(&self) -> bool {
-        self.generations.is_empty()
+        let latest = self.generations.back();
+        latest.is_none_or(|(latest, _)| self.has_dropped(*latest))
     }
 
     /// Bytes this takes.
@@ -212,11 +226,14 @@ impl Shop {
         true
     }
 
-    /// Forgets the contacts of generations up to this one: they are stored.
-    pub fn drop_contacts_through(&mut self, generation: Generation) {
-        while self.leavers.first().is_some_and(|at| at.0 <= generation) {
+    /// Forgets one contact of a dropped generation; whether there was one.
+    pub fn free_dropped_contact(&mut self) -> bool {
+        let first = self.leavers.first();
+        let dropped = first.is_some_and(|(generation, _)| self.leavers.has_dropped(generation));
+        if dropped {
             self.drop_first_contact();
         }
+        dropped
     }
 
     fn drop_first_contact(&mut self) {

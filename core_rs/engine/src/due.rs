@@ -4,8 +4,6 @@
 //! be of conversations that need it no more; the head is put right when looked at. So a message costs
 //! nothing here.
 
-use std::cmp::Reverse;
-use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
 use crate::buyers::Key;
@@ -58,6 +56,42 @@ impl Shop {
         }
     }
 
+    /// When a tick is to end so that it applies about `most` effects (0: any number); none: at `now`.
+    pub fn halfway(&mut self, now: i64, most: usize) -> Option<i64> {
+        if most == 0 || self.earliest_due().is_none_or(|due| due > now) {
+            return None;
+        }
+        let conversations = &self.conversations;
+        let (idle_ms, reply_ms) = (self.lookup.idle_close_ms, self.lookup.reply_timeout_ms);
+        let idle = (idle_ms > 0).then(|| {
+            let active_at = |number| conversations.get(number).map(|open| open.last_activity_ms);
+            let since_ms = now.saturating_sub(idle_ms);
+            let behind = self.idle.behind(most, since_ms, active_at)?;
+            Some(behind.saturating_add(idle_ms))
+        });
+        let unanswered = {
+            let opened_at = |number| {
+                let open = conversations.get(number);
+                open.filter(|open| open.may_time_out())
+                    .map(|open| open.opened_at_ms)
+            };
+            let since_ms = now.saturating_sub(reply_ms);
+            let behind = self.unanswered.behind(most, since_ms, opened_at);
+            behind.map(|opened_at_ms| opened_at_ms.saturating_add(reply_ms))
+        };
+        let queue_ms = self.lookup.queue_timeout_ms;
+        let queued = &self.lines.queued_since;
+        let queued = (queue_ms > 0 && queued.len() > most).then(|| {
+            let behind = queued.keys().nth(most)?;
+            Some(behind.0.saturating_add(queue_ms))
+        });
+        let volumes = &self.volume_resets;
+        let volumes = (volumes.len() > most).then(|| volumes.iter().nth(most).map(|line| line.0));
+        let ends = [idle.flatten(), unanswered, queued.flatten(), volumes.flatten()];
+        let end = ends.into_iter().flatten().min()?.max(self.last_now_ms);
+        (end < now).then_some(end)
+    }
+
     /// The next due time and its effect.
     pub fn first_due(&mut self) -> Option<(i64, Effect)> {
         let idle = self.first_idle();
@@ -89,7 +123,6 @@ impl Shop {
                 earliest = earliest.min(from.saturating_add(delay_ms));
             }
         };
-        let noted = |head: &Reverse<(i64, u64)>| head.0.0;
         if self.lookup.idle_close_ms > 0 {
             let first = self.idle.first().map(|line| line.0);
             consider(first, self.lookup.idle_close_ms);
@@ -99,7 +132,7 @@ impl Shop {
             consider(queued.map(|(key, _)| key.0), self.lookup.queue_timeout_ms);
         }
         consider(
-            self.unanswered.peek().map(noted),
+            self.unanswered.first().map(|line| line.0),
             self.lookup.reply_timeout_ms,
         );
         consider(self.volume_resets.first().map(|(due, _)| *due), 0);
@@ -126,14 +159,13 @@ impl Shop {
     }
 
     fn first_unanswered(&mut self) -> Option<(i64, u64)> {
-        while let Some(head) = self.unanswered.peek_mut() {
-            let Reverse((opened_at_ms, number)) = *head;
+        while let Some((opened_at_ms, number)) = self.unanswered.first() {
             let open = self.conversations.get(number);
             if open.is_some_and(Conversation::may_time_out) {
                 let due = opened_at_ms.saturating_add(self.lookup.reply_timeout_ms);
                 return Some((due, number));
             }
-            PeekMut::pop(head);
+            self.unanswered.pop();
         }
         None
     }

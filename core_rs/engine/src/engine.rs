@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use prost::Message;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::books::Books;
 use crate::cache::{Chunks, Missing};
 use crate::chunks::Bad;
-use crate::command::{Answer, NEEDS_CHUNKS};
+use crate::command::{Answer, BEHIND, NEEDS_CHUNKS};
 use crate::decode;
 use crate::draft::Scratch;
 use crate::logs::{Logs, PartitionEntries};
@@ -116,20 +116,22 @@ impl Engine {
         partition_of(shop_id, self.partitions)
     }
 
-    /// Decides one command; appends the entry to write, if any, to `log`.
+    /// Decides one command; appends the entry to write, if any, to `log`. With more than about `most_due`
+    /// effects due (0: any number) in the shop nothing happens.
     pub fn decide(
         &mut self,
         kind: i64,
         request: &[u8],
         now_ms: i64,
         actor: &str,
+        most_due: usize,
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
         let kind = command_kind(kind)?;
         let ran = match Command::read(kind, request) {
-            Some(command) => self.run(&command, now_ms, actor, log)?,
+            Some(command) => self.run(&command, now_ms, actor, most_due, log)?,
             None => match decode::command(kind, request) {
-                Ok(command) => self.run(&(&command).into(), now_ms, actor, log)?,
+                Ok(command) => self.run(&(&command).into(), now_ms, actor, most_due, log)?,
                 Err(refusal) => self.refuse(refusal, None),
             },
         };
@@ -170,6 +172,7 @@ impl Engine {
         command: &Command,
         now_ms: i64,
         actor: &str,
+        most_due: usize,
         log: &mut Vec<u8>,
     ) -> Result<Ran, Error> {
         let shop_id = command.shop_id();
@@ -210,6 +213,17 @@ impl Engine {
             if !missing.is_empty() {
                 return Ok(self.need(&missing, partition));
             }
+        }
+        if shop
+            .halfway(now_ms.max(shop.last_now_ms), most_due)
+            .is_some()
+        {
+            shop.forget_fetched();
+            self.scratch.reply = shop_id.into();
+            return Ok(Ran {
+                code: BEHIND,
+                partition,
+            });
         }
         let was_deleted = shop.deleted;
         let result = if was_deleted && !creates {
@@ -282,59 +296,92 @@ impl Engine {
         self.shops.remove(shop_id).map(|shop| *shop)
     }
 
-    /// Applies what is due in every shop; by ascending partition, then shop id.
-    pub fn tick(&mut self, now_ms: i64) -> Result<Vec<PartitionEntries>, Error> {
-        // All are loaded before anything is changed.
-        for id in self.stored.due(now_ms, usize::MAX) {
-            if let Some(place) = self.stored.get(&id)
-                && let Some(head) = self.chunks.head(&place.head)
-            {
-                self.load(&id, &head)?;
+    /// Applies what is due in every shop, or in the one with this id, the earliest first and about
+    /// `most_due` effects (0: any number); by ascending partition, then shop id.
+    pub fn tick(
+        &mut self,
+        now_ms: i64,
+        most_due: usize,
+        shop_id: &str,
+    ) -> Result<Vec<PartitionEntries>, Error> {
+        let mut entries = Vec::new();
+        let mut ticked: Vec<(Arc<str>, u32, Range<usize>)> = Vec::new();
+        if shop_id.is_empty() {
+            // All are loaded before anything is changed.
+            for id in self.stored.due(now_ms, usize::MAX) {
+                if let Some(place) = self.stored.get(&id)
+                    && let Some(head) = self.chunks.head(&place.head)
+                {
+                    self.load(&id, &head)?;
+                }
             }
-        }
-        let mut shops = std::mem::take(&mut self.books.overdue);
-        while let Some(Reverse((time, _))) = self.books.schedule.peek()
-            && *time <= now_ms
-        {
-            let Some(Reverse((time, id))) = self.books.schedule.pop() else {
-                break;
-            };
-            if let Some(shop) = self.shops.get_mut(&id)
-                && shop.scheduled == Some(time)
-            {
-                shop.scheduled = None;
-                shops.insert(id);
+            let mut facts = 0;
+            while let Some(id) = self.next_to_tick(now_ms) {
+                let start = entries.len();
+                if let Some(partition) = self.tick_one(&id, now_ms, most_due, &mut entries) {
+                    ticked.push((id, partition, start..entries.len()));
+                    facts += self.scratch.facts.len();
+                }
+                if most_due > 0 && facts >= most_due {
+                    break;
+                }
             }
+            ticked.sort_by(|a, b| a.0.cmp(&b.0));
+        } else if let Some(partition) = self.tick_one(shop_id, now_ms, most_due, &mut entries) {
+            ticked.push((shop_id.into(), partition, 0..entries.len()));
         }
         let mut logs = Logs::default();
-        let mut entry = Vec::new();
-        for id in shops {
-            let Some(shop) = self.shops.get_mut(&id) else {
-                continue;
-            };
-            let shop_id = id.to_string();
-            let tick = Whole::Tick(record::Tick { shop_id });
-            self.books.begin(shop);
-            // A tick of a known shop is never refused and has an empty reply.
-            let _ = shop.run(&(&tick).into(), now_ms, "", &mut self.scratch, &mut entry);
-            if !entry.is_empty() {
-                logs.add(shop.partition, &entry);
-                entry.clear();
-            }
-            shop.first_due();
-            self.books.watch(shop);
+        for (_, partition, entry) in ticked {
+            logs.add(partition, &entries[entry]);
         }
         Ok(logs.finish())
     }
 
+    /// The shop in memory where something is due by then, or by its own last time, the earliest first.
+    fn next_to_tick(&mut self, now_ms: i64) -> Option<Arc<str>> {
+        match self.next_due_loaded() {
+            Some((time, id)) if time <= now_ms => Some(id),
+            _ => self.books.overdue.pop_first(),
+        }
+    }
+
+    /// Ticks a shop in memory; its partition, if that made an entry.
+    fn tick_one(
+        &mut self,
+        shop_id: &str,
+        now_ms: i64,
+        most_due: usize,
+        entries: &mut Vec<u8>,
+    ) -> Option<u32> {
+        let shop = self.shops.get_mut(shop_id)?;
+        let before = entries.len();
+        let halfway = shop.halfway(now_ms.max(shop.last_now_ms), most_due);
+        let tick = Whole::Tick(record::Tick {
+            shop_id: shop_id.to_owned(),
+        });
+        self.books.overdue.remove(shop_id);
+        self.books.begin(shop);
+        // A tick of a known shop is never refused and has an empty reply.
+        let _ = shop.run(
+            &(&tick).into(),
+            halfway.unwrap_or(now_ms),
+            "",
+            &mut self.scratch,
+            entries,
+        );
+        shop.first_due();
+        self.books.watch(shop);
+        (entries.len() > before).then_some(shop.partition)
+    }
+
     /// The earliest due time of all shops.
     pub fn next_due(&mut self) -> Option<i64> {
-        let loaded = self.next_due_loaded();
+        let loaded = self.next_due_loaded().map(|(due, _)| due);
         let due = [loaded, self.stored.next_due()];
         due.into_iter().flatten().min()
     }
 
-    fn next_due_loaded(&mut self) -> Option<i64> {
+    fn next_due_loaded(&mut self) -> Option<(i64, Arc<str>)> {
         loop {
             let Reverse((time, id)) = self.books.schedule.peek()?;
             let time = *time;
@@ -342,7 +389,7 @@ impl Engine {
                 && shop.scheduled == Some(time)
             {
                 if shop.first_due().is_some_and(|(due, _)| due == time) {
-                    return Some(time);
+                    return Some((time, id.clone()));
                 }
                 shop.scheduled = None;
                 self.books.schedule.pop();
@@ -436,7 +483,7 @@ impl Engine {
         } = read_entry(&mut entry)?;
         match command {
             Some(command) if entry.is_empty() => {
-                let ran = self.run(&(&command).into(), now_ms, &actor, log)?;
+                let ran = self.run(&(&command).into(), now_ms, &actor, 0, log)?;
                 Ok(self.answer(ran))
             }
             Some(_) => value_error("more than one entry"),

@@ -48,28 +48,26 @@ impl Shop {
         }
         self.deleted = false;
         self.drop_accumulators(document);
-        let seeds = self.pool_seeds(document);
-        let before: Vec<u32> = self.members().collect();
         if self.agents.is_empty() {
             self.agents.reserve_exact(document.agents.len());
         }
-        let mut staying = Map::default();
-        for agent in &document.agents {
-            let slot = self.intern(&agent.agent_id);
-            staying.insert(slot, ());
-            if !self.agent(slot).in_document() {
-                self.agent_mut(slot).reset(now);
-            }
+        let slots = self.intern_all(document);
+        let mut stays = vec![false; self.agents.len()];
+        for &slot in &slots {
+            stays[slot as usize] = true;
         }
-        for slot in before {
-            let agent = self.agent_mut(slot);
-            agent.leave_document();
-            agent.volume.forget_stale(now);
-            if !staying.contains_key(&slot) {
+        let seeds = self.pool_seeds(document, &stays);
+        for (agent, stays) in self.agents.iter_mut().zip(stays) {
+            let was_there = agent.in_document();
+            if was_there {
+                agent.leave_document();
+                agent.volume.forget_stale(now);
+            }
+            if was_there != stays {
                 agent.reset(now);
             }
         }
-        self.install(document.clone(), seeds);
+        self.install(document.clone(), &slots, seeds);
     }
 
     /// Nothing stays but the shop's id, its etag, its last time and its numbers.
@@ -112,18 +110,19 @@ impl Shop {
         });
     }
 
-    /// The pools that stay under a new document, their groups by its indexes.
-    fn pool_seeds(&self, document: &api::Shop) -> Vec<PoolSeed> {
+    /// The slots of a document's agents, in its order, made if need be.
+    pub fn intern_all(&mut self, document: &api::Shop) -> Vec<u32> {
+        let agents = document.agents.iter();
+        agents.map(|agent| self.intern(&agent.agent_id)).collect()
+    }
+
+    /// The pools that stay under a new document, their groups by its indexes; `stays`: by slot.
+    fn pool_seeds(&self, document: &api::Shop, stays: &[bool]) -> Vec<PoolSeed> {
         let indexes: Map<&str, u32> = document
             .groups
             .iter()
             .map(|group| group.group_id.as_str())
             .zip(0..)
-            .collect();
-        let staying: Map<&str, ()> = document
-            .agents
-            .iter()
-            .map(|agent| (agent.agent_id.as_str(), ()))
             .collect();
         let seed = |pool: &Pool| {
             let groups: Option<Box<[u32]>> = pool
@@ -137,7 +136,7 @@ impl Shop {
             let members = pool
                 .members
                 .iter()
-                .filter(|m| m.joined && staying.contains_key(&*self.agent(m.agent).id))
+                .filter(|m| m.joined && stays[m.agent as usize])
                 .map(|m| Member::restored(m.agent, m.eligible_at, m.weight, m.available))
                 .collect();
             Some(PoolSeed {
@@ -153,15 +152,10 @@ impl Shop {
             .collect()
     }
 
-    /// Puts a document and its pools in place. Presence and conversations are there already; nobody
-    /// is marked as being in the document.
-    pub fn install(&mut self, document: api::Shop, seeds: Vec<PoolSeed>) {
-        let slots: Vec<u32> = document
-            .agents
-            .iter()
-            .map(|agent| self.intern(&agent.agent_id))
-            .collect();
-        for ((doc_index, agent), &slot) in (0..).zip(&document.agents).zip(&slots) {
+    /// Puts a document, whose agents have these slots, and its pools in place. Presence and conversations
+    /// are there already; nobody is marked as being in the document.
+    pub fn install(&mut self, document: api::Shop, slots: &[u32], seeds: Vec<PoolSeed>) {
+        for ((doc_index, agent), &slot) in (0..).zip(&document.agents).zip(slots) {
             let known = self.agent_mut(slot);
             known.doc_index = doc_index;
             known.weight = agent.weight().into();
@@ -183,7 +177,7 @@ impl Shop {
         self.online = 0;
         self.ready.clear();
         self.volume_resets.clear();
-        for slot in slots {
+        for &slot in slots {
             let agent = &mut self.agents[slot as usize];
             agent.standing = agent.assess(&self.lookup);
             self.online += u32::from(agent.takes_part() && agent.is_online());

@@ -168,7 +168,8 @@ impl Shop {
                 members,
             });
         }
-        shop.install(document, seeds);
+        let slots = shop.intern_all(&document);
+        shop.install(document, &slots, seeds);
         for buyer in waiting {
             shop.line_up(buyer);
         }

@@ -504,7 +504,7 @@ impl<'a> Play<'a> {
             self.played.busy_met |= engine.busy_met(&self.playing);
         }
         engine.scratch.facts.clear();
-        let answer = engine.run(&command.into(), at_ms, "", &mut self.entries)?;
+        let answer = engine.run(&command.into(), at_ms, "", 0, &mut self.entries)?;
         if answer.code == NEEDS_CHUNKS {
             return Err(not_loaded());
         }

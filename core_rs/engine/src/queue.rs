@@ -45,6 +45,12 @@ impl<T: Copy> Queue<T> {
         self.blocks.front()?.get(self.front).copied()
     }
 
+    /// The one behind the first `count`.
+    pub fn nth(&self, count: usize) -> Option<T> {
+        let at = self.front + count;
+        self.blocks.get(at / BLOCK)?.get(at % BLOCK).copied()
+    }
+
     pub fn last(&self) -> Option<T> {
         self.blocks.back()?.last().copied()
     }
@@ -105,6 +111,10 @@ mod tests {
             assert_eq!(queue.is_empty(), taken == next);
             let three = taken..next.min(taken + 3);
             assert!(queue.iter().take(3).eq(three));
+            for count in [0, 1, 4_095, 4_096, 9_000] {
+                let there = taken + count < next;
+                assert_eq!(queue.nth(count as usize), there.then_some(taken + count));
+            }
             if step % 1_000 == 0 {
                 assert_eq!(queue.len(), (next - taken) as usize);
             }

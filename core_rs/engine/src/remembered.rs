@@ -46,6 +46,10 @@ pub struct Remembered {
     /// The latest place of each id.
     index: Index,
     hasher: RandomState,
+    /// The generation of what was learned last.
+    latest: Generation,
+    /// Those up to this one are stored; what is still here of them waits to be freed.
+    dropped: Generation,
     /// What segments say, for as long as one command takes.
     fetched: Map<Box<str>, (i64, Box<[u8]>)>,
 }
@@ -128,6 +132,7 @@ impl Remembered {
         head[4..12].copy_from_slice(&now.to_le_bytes());
         head[12..16].copy_from_slice(&hash.to_le_bytes());
         head[16..].copy_from_slice(&(id.len() as u32).to_le_bytes());
+        self.latest = generation;
         let place = self.tape.push(&[&head, id.as_bytes(), value[0], value[1]]);
         if !self.index.replace(hash, place, is_at(&self.tape, id)) {
             self.index.insert(hash, place);
@@ -157,14 +162,23 @@ impl Remembered {
         expired
     }
 
-    /// Forgets the generations up to this one: they are stored.
+    /// The generations up to this one are stored: `free_dropped` frees them. Until then their ids lead
+    /// to what segments say, too.
     pub fn drop_through(&mut self, generation: Generation) {
-        let stored = |known: Learned| known.generation <= generation;
-        while let Some((_, record)) = self.tape.first()
-            && Learned::read(record).is_some_and(stored)
-        {
+        self.dropped = self.dropped.max(generation);
+    }
+
+    /// Frees one id of a dropped generation; whether there was one.
+    pub fn free_dropped(&mut self) -> bool {
+        let first = self
+            .tape
+            .first()
+            .and_then(|(_, record)| Learned::read(record));
+        let dropped = first.is_some_and(|first| first.generation <= self.dropped);
+        if dropped {
             self.free_first();
         }
+        dropped
     }
 
     fn free_first(&mut self) {
@@ -177,10 +191,10 @@ impl Remembered {
         self.tape.free_first();
     }
 
-    /// Those learned that exist: id, when remembered, and value.
+    /// Those learned that exist, but for dropped generations: id, when remembered, and value.
     pub fn existing(&self, now: i64) -> impl Iterator<Item = (&[u8], i64, &[u8])> {
         self.tape.iter().filter_map(move |(place, record)| {
-            let known = Learned::read(record)?;
+            let known = Learned::read(record).filter(|known| known.generation > self.dropped)?;
             let latest = self
                 .index
                 .find(known.hash, |other| other == place)
@@ -193,8 +207,9 @@ impl Remembered {
         })
     }
 
+    /// Whether there is nothing but dropped generations.
     pub fn is_empty(&self) -> bool {
-        self.tape.is_empty()
+        self.tape.is_empty() || self.latest <= self.dropped
     }
 
     /// Bytes this takes.

@@ -115,7 +115,8 @@ impl Shop {
         let lifetimes = self.lifetimes(now);
         let mut learned = Vec::new();
         for (_, buyer) in self.buyers.iter() {
-            let Some(contact) = buyer.contact().filter(|_| !buyer.is_live()) else {
+            let stored = buyer.is_live() || self.leavers.has_dropped(buyer.left_in);
+            let Some(contact) = buyer.contact().filter(|_| !stored) else {
                 continue;
             };
             let id = buyer.id();

@@ -3,8 +3,7 @@
 //! Agents are numbered by *slots* inside a shop. A slot is never given to another agent, stays when
 //! the agent leaves the document, and never reaches a reply, a log entry or a snapshot.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -84,7 +83,7 @@ pub struct Shop {
     /// (last activity when put here, conversation): see `due`.
     pub idle: Timeline,
     /// (opened at, conversation) of those that may time out unanswered; empty while that is off.
-    pub unanswered: BinaryHeap<Reverse<(i64, u64)>>,
+    pub unanswered: Timeline,
     /// (when, agent id) of the agents at volume.
     pub volume_resets: BTreeSet<(i64, Arc<str>)>,
     /// The time under which the engine's own queue holds this shop.
@@ -194,7 +193,7 @@ impl Shop {
             lines: Lines::default(),
             unsettled: Unsettled::default(),
             idle: Timeline::default(),
-            unanswered: BinaryHeap::new(),
+            unanswered: Timeline::default(),
             volume_resets: BTreeSet::new(),
             scheduled: None,
         }

@@ -20,6 +20,9 @@ use crate::stored::{ChunkId, Stored, chunk_id};
 /// Of how many stored shops `missing_due` names the chunks.
 const DUE_AT_ONCE: usize = 64;
 
+/// How many ids, contacts and shops one `tidy` sees to: a millisecond or so.
+const TIDIED_AT_ONCE: u32 = 4096;
+
 /// A stored shop under its id.
 type Named = (Arc<str>, Stored);
 
@@ -83,8 +86,28 @@ impl Engine {
             self.chunks.leave(before.chunk_ids(), &keeping.stored);
             keeping.stored_before = recent;
             shop.drop_generations_through(recent - 1);
+            self.books.untidy.insert(id);
         }
         Ok(())
+    }
+
+    /// Frees some of what `install` dropped; whether there is more.
+    pub fn tidy(&mut self) -> bool {
+        let mut left = TIDIED_AT_ONCE;
+        while left > 0
+            && let Some(id) = self.books.untidy.first().cloned()
+        {
+            if let Some(shop) = self.shops.get_mut(&id) {
+                while left > 0 && shop.free_dropped() {
+                    left -= 1;
+                }
+            }
+            if left > 0 {
+                self.books.untidy.remove(&id);
+                left -= 1;
+            }
+        }
+        !self.books.untidy.is_empty()
     }
 
     /// Closes the recent generations of the partition's shops.
@@ -332,12 +355,20 @@ impl Engine {
 }
 
 impl Shop {
-    /// Forgets generations: they are in the shop's `stored`.
+    /// Counts these generations as forgotten: they are in the shop's `stored`.
     fn drop_generations_through(&mut self, generation: Generation) {
         self.requests.drop_through(generation);
         self.message_events.drop_through(generation);
         self.order_events.drop_through(generation);
-        self.drop_contacts_through(generation);
+        self.leavers.drop_through(generation);
+    }
+
+    /// Frees something of a generation that was dropped; whether there was anything.
+    fn free_dropped(&mut self) -> bool {
+        self.requests.free_dropped()
+            || self.message_events.free_dropped()
+            || self.order_events.free_dropped()
+            || self.free_dropped_contact()
     }
 
     /// Whether all there is is in the shop's `stored`.

@@ -32,6 +32,36 @@ impl Timeline {
         }
     }
 
+    /// The time behind the first `count` lines, if it is not after `until`. Lines are put right on the way:
+    /// `time_of` says when each number is, or that it is gone.
+    pub fn behind(
+        &mut self,
+        count: usize,
+        until: i64,
+        time_of: impl Fn(u64) -> Option<i64>,
+    ) -> Option<i64> {
+        let in_order = count.checked_sub(self.others.len());
+        let later = |at: usize| self.in_order.nth(at).is_none_or(|line| line.0 > until);
+        if in_order.is_some_and(later) {
+            return None;
+        }
+        let mut firsts = Vec::new();
+        while firsts.len() <= count
+            && let Some(line) = self.first()
+            && line.0 <= until
+        {
+            self.pop();
+            match time_of(line.1) {
+                Some(time) if time == line.0 => firsts.push(Reverse(line)),
+                Some(time) => self.push((time, line.1)),
+                None => {}
+            }
+        }
+        let behind = firsts.get(count).map(|line| line.0.0);
+        self.others.extend(firsts);
+        behind
+    }
+
     /// About the first lines, in no order.
     pub fn next_ones(&self, count: usize) -> impl Iterator<Item = Line> {
         self.in_order.iter().take(count)
@@ -84,5 +114,33 @@ mod tests {
         }
         assert_eq!((timeline.first(), timeline.len()), (None, 0));
         timeline.pop();
+    }
+
+    #[test]
+    fn the_time_behind_the_first_ones_goes_by_what_is_true_now() {
+        let lines = (0..40).map(|number| (i64::from(number % 7) * 10, number as u64));
+        let mut timeline: Timeline = lines.collect();
+        timeline.push((5, 40));
+        // Every third is gone, every fourth is later by now.
+        let time_of = |number: u64| match (number, number as i64 % 7 * 10) {
+            (number, _) if number % 3 == 0 => None,
+            (40, _) => Some(35),
+            (number, noted) if number % 4 == 0 => Some(noted.max(35)),
+            (_, noted) => Some(noted),
+        };
+        let mut sorted: Vec<i64> = (0..41).filter_map(time_of).collect();
+        sorted.sort_unstable();
+        for until in [-1, 0, 5, 34, 35, 60, 100] {
+            for count in 0..45 {
+                let wanted = sorted.get(count).copied().filter(|time| *time <= until);
+                assert_eq!(timeline.behind(count, until, time_of), wanted, "{count} {until}");
+            }
+        }
+        let left = std::iter::from_fn(|| {
+            let first = timeline.first();
+            timeline.pop();
+            first
+        });
+        assert_eq!(left.map(|line| line.0).collect::<Vec<_>>(), sorted);
     }
 }

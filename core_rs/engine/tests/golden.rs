@@ -117,7 +117,7 @@ impl Player {
                 let (now_ms, actor) = (number(&step["now_ms"]), text(&step["actor"]));
                 let mut entry = Vec::new();
                 let answer = loop {
-                    let answer = engine.decide(kind, &request, now_ms, actor, &mut entry)?;
+                    let answer = engine.decide(kind, &request, now_ms, actor, 0, &mut entry)?;
                     if answer.code != NEEDS_CHUNKS {
                         break answer;
                     }
@@ -140,7 +140,7 @@ impl Player {
                     }
                     self.hand_in(engine, &missing);
                 }
-                json!({ "entries": listed(&engine.tick(now_ms)?) })
+                json!({ "entries": listed(&engine.tick(now_ms, 0, "")?) })
             }
             "query" => {
                 let (kind, request) = (number(&step["kind"]), hex(&step["request"]));
@@ -237,7 +237,7 @@ impl Player {
         let mut entries: BTreeMap<u32, (usize, Vec<u8>)> = BTreeMap::new();
         let answer = loop {
             let (at, rest) = (first + decided, count - decided);
-            let answer = engine.decide_batch(kind, &batch, now_ms, at, rest)?;
+            let answer = engine.decide_batch(kind, &batch, now_ms, at, rest, 0)?;
             if answer.code == NEEDS_CHUNKS {
                 self.hand_in(engine, &answer.results);
                 continue;

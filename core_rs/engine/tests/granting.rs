@@ -66,7 +66,7 @@ fn orders_are_noted_and_never_from_the_future() {
     let kind = CommandKind::Order as i64;
     let answer = desk
         .engine
-        .decide_batch(kind, &batch.encode_to_vec(), NOW, 0, 9)
+        .decide_batch(kind, &batch.encode_to_vec(), NOW, 0, 9, 0)
         .unwrap();
     let results = api::ReportOrdersResponse::decode(answer.results.as_slice())
         .unwrap()

@@ -88,8 +88,8 @@ fn idle_conversations_close_when_due() {
         .unwrap();
     assert_eq!(desk.engine.next_due(), Some(NOW + 31 * MINUTE));
 
-    assert_eq!(desk.engine.tick(NOW + 31 * MINUTE - 1).unwrap(), []);
-    let ticked = desk.engine.tick(NOW + 50 * MINUTE).unwrap();
+    assert_eq!(desk.engine.tick(NOW + 31 * MINUTE - 1, 0, "").unwrap(), []);
+    let ticked = desk.engine.tick(NOW + 50 * MINUTE, 0, "").unwrap();
     assert_eq!(ticked.len(), 1);
     assert_eq!(ticked[0].count, 1);
     let entry = record::Entry::decode_length_delimited(ticked[0].entries.as_slice()).unwrap();
@@ -456,7 +456,7 @@ fn a_bad_element_fails_alone() {
     let route = CommandKind::Route as i64;
     let answer = desk
         .engine
-        .decide_batch(route, &batch, NOW, 0, 4096)
+        .decide_batch(route, &batch, NOW, 0, 4096, 0)
         .unwrap();
     assert_eq!((answer.code, answer.total, answer.batch_id), (0, 4, 9));
     let results = api::RouteBatchResponse::decode(answer.results.as_slice()).unwrap();
@@ -486,7 +486,7 @@ fn a_bad_element_fails_alone() {
     for first in 0..5 {
         sliced.extend(
             other
-                .decide_batch(route, &batch, NOW, first, 1)
+                .decide_batch(route, &batch, NOW, first, 1, 0)
                 .unwrap()
                 .results,
         );
@@ -499,7 +499,7 @@ fn a_batch_that_is_none_is_refused_whole() {
     let mut engine = one_agent().engine;
     let mut told = |kind: CommandKind, batch: &[u8]| {
         let answer = engine
-            .decide_batch(kind as i64, batch, NOW, 0, 4096)
+            .decide_batch(kind as i64, batch, NOW, 0, 4096, 0)
             .unwrap();
         refused(answer.code, &answer.results)
     };
@@ -517,7 +517,7 @@ fn a_batch_that_is_none_is_refused_whole() {
     );
     assert!(
         engine
-            .decide_batch(CommandKind::Tick as i64, b"", NOW, 0, 1)
+            .decide_batch(CommandKind::Tick as i64, b"", NOW, 0, 1, 0)
             .is_err()
     );
 }
@@ -529,7 +529,7 @@ fn calls_that_make_no_sense_are_errors() {
     let mut engine = one_agent().engine;
     let mut log = Vec::new();
     for kind in [0, 3, 17, -1, 1 << 40] {
-        assert!(engine.decide(kind, b"", NOW, "", &mut log).is_err());
+        assert!(engine.decide(kind, b"", NOW, "", 0, &mut log).is_err());
     }
     assert!(engine.query(0, b"").is_err());
     assert!(engine.snapshot("t").is_err());

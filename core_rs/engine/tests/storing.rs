@@ -166,14 +166,14 @@ impl Pair {
         let kind = kind as i64;
         let wanted = self
             .kept
-            .decide(kind, &request, self.now, "", &mut wanted_entry)
+            .decide(kind, &request, self.now, "", 0, &mut wanted_entry)
             .unwrap();
         let mut entry = Vec::new();
         let before = self.stored.memory();
         let answer = loop {
             let answer = self
                 .stored
-                .decide(kind, &request, self.now, "", &mut entry)
+                .decide(kind, &request, self.now, "", 0, &mut entry)
                 .unwrap();
             if answer.code != NEEDS_CHUNKS {
                 break answer;
@@ -194,7 +194,7 @@ impl Pair {
         let kind = kind as i64;
         let wanted = self
             .kept
-            .decide_batch(kind, &batch, self.now, 0, 4096)
+            .decide_batch(kind, &batch, self.now, 0, 4096, 0)
             .unwrap();
         let mut results = Vec::new();
         let mut log = Vec::new();
@@ -202,7 +202,7 @@ impl Pair {
         while first < items.len() {
             let answer = self
                 .stored
-                .decide_batch(kind, &batch, self.now, first, 4096)
+                .decide_batch(kind, &batch, self.now, first, 4096, 0)
                 .unwrap();
             if answer.code == NEEDS_CHUNKS {
                 assert_eq!((answer.decided, answer.entries.len()), (0, 0));
@@ -247,8 +247,8 @@ impl Pair {
             self.disk.hand_in(&mut self.stored, &missing);
             self.asked += 1;
         }
-        let wanted = self.kept.tick(self.now).unwrap();
-        let ticked = self.stored.tick(self.now).unwrap();
+        let wanted = self.kept.tick(self.now, 0, "").unwrap();
+        let ticked = self.stored.tick(self.now, 0, "").unwrap();
         assert_eq!(ticked, wanted);
         for logged in ticked {
             self.log.extend(logged.entries);

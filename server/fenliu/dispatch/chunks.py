@@ -13,6 +13,8 @@ from fenliu.journal import Reader
 from fenliu.recovery import chunk_ids
 
 READERS_AT_ONCE = 2
+PUT_AT_ONCE = 2 * 2**20
+"""Bytes that are put before the loop gets its turn."""
 
 
 class Chunks:
@@ -45,8 +47,13 @@ class Chunks:
             found = await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._reader.chunks, None, ids
             )
+            put = 0
             for chunk_id, content in found.items():
                 self._put(chunk_id, content)
+                put += len(content)
+                if put >= PUT_AT_ONCE:
+                    put = 0
+                    await asyncio.sleep(0)
         finally:
             for one in ids:
                 del self._under_way[one]

@@ -46,11 +46,14 @@ TICK_S = 1.0
 """Between looks at what has fallen due. Results never depend on when that is."""
 TICK_SPAN_MS = 1_000
 """How much time one tick makes up for, so that a long pause is caught up in small steps."""
+MOST_DUE = 512
+"""About how many due effects are applied before the loop gets its turn."""
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 5.0
 
 MALFORMED = -1  # the partition of what names no shop
 MISSING = -1  # the code with which the engine names chunks it needs
+BEHIND = -2  # and that with which it names a shop to be ticked first
 
 FOR_EVER = Keeping()
 
@@ -230,7 +233,7 @@ class Dispatcher:
             try:
                 with self._pace:
                     code, result, total, batch_id, entries, decided = self._engine.decide_batch(
-                        kind, batch, now, first, self._pace.count
+                        kind, batch, now, first, self._pace.count, MOST_DUE
                     )
             except BaseException as error:
                 raise self.engine_failed(error) from error
@@ -238,6 +241,10 @@ class Dispatcher:
             if code == MISSING:
                 await self._fetch(result, losses)
                 total = first + 1  # not known yet; there is at least the one that needs something
+                continue
+            if code == BEHIND:
+                await self._catch_up(result, now, losses)
+                total = first + 1
                 continue
             if code:
                 return PendingBatch(BatchAnswer(code, result, total, batch_id), None)
@@ -359,11 +366,14 @@ class Dispatcher:
     async def _decided(
         self, kind: CommandKind, request: bytes, now_ms: int, actor: str
     ) -> tuple[int, bytes, int]:
-        """As `_decide`, with whatever chunks that needs."""
+        """As `_decide`, with whatever chunks that needs, and behind what is due if that is much."""
         losses = self._losses
         code, body, partition = self._decide(kind, request, now_ms, actor)
-        while code == MISSING:
-            await self._fetch(body, losses)
+        while code < 0:
+            if code == MISSING:
+                await self._fetch(body, losses)
+            else:
+                await self._catch_up(body, now_ms, losses)
             code, body, partition = self._decide(kind, request, now_ms, actor)
         return code, body, partition
 
@@ -371,7 +381,9 @@ class Dispatcher:
         self, kind: CommandKind, request: bytes, now_ms: int, actor: str
     ) -> tuple[int, bytes, int]:
         try:
-            code, body, partition, entry = self._engine.decide(kind, request, now_ms, actor)
+            code, body, partition, entry = self._engine.decide(
+                kind, request, now_ms, actor, MOST_DUE
+            )
         except BaseException as error:
             raise self.engine_failed(error) from error
         if entry:
@@ -383,6 +395,15 @@ class Dispatcher:
         await self._state.fetch(ids)
         if self._losses != losses or not self._readable:
             raise JournalUnavailable
+
+    async def _catch_up(self, shop_id: bytes, now_ms: int, losses: int) -> None:
+        """Applies some of the much that is due in a shop; raises as `_yield`."""
+        try:
+            entries = self._engine.tick(now_ms, MOST_DUE, shop_id.decode())
+        except BaseException as error:
+            raise self.engine_failed(error) from error
+        self._commits.gather_all(entries)
+        await self._yield(losses)
 
     async def _yield(self, losses: int) -> None:
         """Gives the loop its turn; raises when decisions made before it have been taken back."""
@@ -413,7 +434,7 @@ class Dispatcher:
         if not self._healthy:
             return False
         try:
-            entries = self._engine.tick(until)
+            entries = self._engine.tick(until, MOST_DUE)
         except BaseException as error:
             raise self.engine_failed(error) from error
         self._commits.gather_all(entries)

@@ -185,6 +185,17 @@ class StoredState:
                 reached("snapshot-installed")
             except BaseException as error:
                 raise self._host.engine_failed(error) from error
+            await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Has the engine free what is stored by now, a little at a time."""
+        more = True
+        while more:
+            try:
+                more = self._host.engine.tidy()
+            except BaseException as error:
+                raise self._host.engine_failed(error) from error
+            await asyncio.sleep(0)
 
     async def _hand_over(self, written: Written) -> None:
         """Gives the engine what spares it looking into the snapshot's new chunks, a few at a time."""

@@ -40,14 +40,20 @@ class Engine(Protocol):
     """What an engine of either core offers; `_core.pyi` says what each call means."""
 
     def decide(
-        self, kind: int, request: bytes, now_ms: int, actor: str = ""
+        self, kind: int, request: bytes, now_ms: int, actor: str = "", most_due: int = 0
     ) -> tuple[int, bytes, int, bytes]: ...
 
     def decide_batch(
-        self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
+        self,
+        kind: int,
+        batch: bytes,
+        now_ms: int,
+        first: int = 0,
+        count: int = 4096,
+        most_due: int = 0,
     ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]: ...
 
-    def tick(self, now_ms: int) -> list[PartitionEntries]: ...
+    def tick(self, now_ms: int, most_due: int = 0, shop_id: str = "") -> list[PartitionEntries]: ...
 
     def missing_due(self, now_ms: int) -> bytes: ...
 
@@ -78,6 +84,8 @@ class Engine(Protocol):
     def load_manifest(self, manifest: bytes) -> int: ...
 
     def install(self, manifest: bytes) -> None: ...
+
+    def tidy(self) -> bool: ...
 
     def rotate(self, partition: int) -> None: ...
 

@@ -28,7 +28,7 @@ class Engine:
         """An engine without shops. `partitions`: 1..65536, else ValueError."""
 
     def decide(
-        self, kind: int, request: bytes, now_ms: int, actor: str = ""
+        self, kind: int, request: bytes, now_ms: int, actor: str = "", most_due: int = 0
     ) -> tuple[int, bytes, int, bytes]:
         """Decides one command at `now_ms` and changes the state accordingly.
 
@@ -36,26 +36,35 @@ class Engine:
         length-prefixed as in `PartitionEntries`, or b"" when there is nothing to log; `partition` is
         the shop's, or -1 when no shop id could be read. A refused command may still carry an entry:
         what was due by then. Code -1: nothing has happened, `reply` is the ids of the chunks it needs
-        (docs/engine.md section 13). Raises ValueError for an unknown kind.
+        (docs/engine.md section 13). Code -2: nothing has happened, more than about `most_due` effects (0: any
+        number) are due in the shop, whose id is the reply; a `tick` of it is to come first. Raises
+        ValueError for an unknown kind.
         """
 
     def decide_batch(
-        self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
+        self,
+        kind: int,
+        batch: bytes,
+        now_ms: int,
+        first: int = 0,
+        count: int = 4096,
+        most_due: int = 0,
     ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]:
         """Decides elements `first .. first + count` of a batch (ROUTE, MESSAGE or ORDER), each by itself.
 
         Returns (code, results, total, batch_id, entries, decided): `results` is a response's `results`
         field, encoded, for the elements decided (slices concatenate to the whole response); `total` the
         number of elements in the batch; `entries` by ascending partition; `decided` how many elements of
-        the slice were: fewer than asked when the next one needs chunks. With a code other than 0 nothing
-        was decided; `results` is the Status, or with code -1 the ids of the chunks that the slice needs.
-        Raises ValueError for another kind.
+        the slice were: fewer than asked when the next one needs chunks or a tick first. With a code other than
+        0 nothing was decided; `results` is the Status, with code -1 the ids of the chunks that the slice needs,
+        with code -2 the shop that has more than about `most_due` effects due. Raises ValueError for another kind.
         """
 
-    def tick(self, now_ms: int) -> list[PartitionEntries]:
+    def tick(self, now_ms: int, most_due: int = 0, shop_id: str = "") -> list[PartitionEntries]:
         """Applies what is due by `now_ms` in every shop; entries by ascending partition, then shop id.
 
-        A stored shop is passed over unless its head's chunks are there.
+        With a `shop_id` in that shop alone. At most about `most_due` effects (0: any number), the earliest first;
+        `next_due` says whether there is more. A stored shop is passed over unless its head's chunks are there.
         """
 
     def missing_due(self, now_ms: int) -> bytes:
@@ -125,6 +134,12 @@ class Engine:
 
     def install(self, manifest: bytes) -> None:
         """Says where the partition, as it was at its last `rotate`, is stored now. Raises as `load_manifest`."""
+
+    def tidy(self) -> bool:
+        """Frees some of what `install` dropped, a millisecond's worth; returns whether there is more.
+
+        Until then it counts in `memory`, and calls may find there what they would need chunks for.
+        """
 
     def rotate(self, partition: int) -> None:
         """Closes the recent generations of the partition's shops."""

@@ -31,8 +31,7 @@ class ReportMethods:
         wanted = decoded(insight_pb2.GetReceptionReportRequest, request)
         _check(wanted)
         at_ms = await find_shop(self._dispatcher, wanted.shop_id, context)
-        response = await self._reports.report(wanted, at_ms, time_s=context.time_remaining())
-        return response.SerializeToString()
+        return await self._reports.report(wanted, at_ms, time_s=context.time_remaining())
 
 
 def _check(wanted: insight_pb2.GetReceptionReportRequest) -> None:

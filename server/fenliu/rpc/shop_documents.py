@@ -6,6 +6,7 @@ the caller's own request.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,9 @@ class Documents:
             document = await self.read(shop_id, context, names)
             check_etag(etag, document, names.get("shop.etag", "shop.etag"))
             place = edit(document)
+            await asyncio.sleep(
+                0
+            )  # a large shop's document is read and decided one after the other
             # The document has the etag it was read with: applied only if it is still the shop's.
             answer = await self.apply(document, context)
             if reason_of(answer) != "STALE_ETAG" or etag or attempt == ATTEMPTS:

@@ -52,7 +52,7 @@ impl Desk {
     pub fn raw(&mut self, kind: CommandKind, request: &[u8], now: i64) -> (i32, Vec<u8>) {
         let answer = self
             .engine
-            .decide(kind as i64, request, now, &self.actor, &mut self.log)
+            .decide(kind as i64, request, now, &self.actor, 0, &mut self.log)
             .unwrap();
         (answer.code, answer.reply)
     }
@@ -128,7 +128,7 @@ impl Desk {
     }
 
     pub fn tick(&mut self, now: i64) {
-        for logged in self.engine.tick(now).unwrap() {
+        for logged in self.engine.tick(now, 0, "").unwrap() {
             self.log.extend(logged.entries);
         }
     }

@@ -35,6 +35,21 @@ class Deadlines(Generic[K]):
             heappop(self._heap)
         return None
 
+    def behind(self, count: int, at_ms: int) -> int | None:
+        """The time behind the first `count`, if it is not after this one. Costs what is due by then."""
+        if len(self._times) <= count:
+            return None
+        found: set[tuple[int, K]] = set()
+        ahead = [0]
+        while ahead:
+            place = ahead.pop()
+            if place < len(self._heap) and self._heap[place][0] <= at_ms:
+                time, key = self._heap[place]
+                if self._times.get(key) == time:
+                    found.add((time, key))
+                ahead += (2 * place + 1, 2 * place + 2)
+        return sorted(found)[count][0] if len(found) > count else None
+
     def until(self, at_ms: int) -> list[tuple[int, K]]:
         """Those up to and including this time, in no order. Costs O(n) if there are any."""
         first = self.first()

@@ -12,6 +12,9 @@ from fenliu.engine.pure.turn import Turn
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import types_pb2
 
+NEVER: Deadlines[Any] = Deadlines()
+"""Empty."""
+
 
 class Due(NamedTuple):
     """An effect and when it is due, Unix ms."""
@@ -31,25 +34,38 @@ def apply_due(turn: Turn) -> None:
     turn.due_ms = None
 
 
+def halfway(shop: Shop, now: int, most: int) -> int | None:
+    """When a tick is to end so that it applies about `most` effects (0: any number); None: at `now`."""
+    if not most:
+        return None
+    ends = [
+        end_ms + after_ms
+        for since, after_ms in _lines(shop)
+        if (end_ms := since.behind(most, now - after_ms)) is not None
+    ]
+    end_ms = max(min(ends, default=now), shop.last_now_ms)
+    return end_ms if end_ms < now else None
+
+
 def next_due(shop: Shop) -> Due | None:
     """The shop's next effect by (time, kind, id)."""
-    config = shop.config
-    found: list[Due] = []
-    if config.idle_close_ms:
-        _add(found, 1, shop.idle_since, config.idle_close_ms)
-    if config.queue_timeout_ms:
-        _add(found, 2, shop.queued_since, config.queue_timeout_ms)
-    if config.reply_timeout_ms:
-        _add(found, 3, shop.unanswered_since, config.reply_timeout_ms)
-    _add(found, 4, shop.volume_ends, 0)
+    found = [
+        Due(first[0] + after_ms, kind, first[1])
+        for kind, (since, after_ms) in enumerate(_lines(shop), 1)
+        if (first := since.first()) is not None
+    ]
     return min(found, default=None)  # no two have the same kind
 
 
-def _add(found: list[Due], kind: int, since: Deadlines[Any], after_ms: int) -> None:
-    first = since.first()
-    if first is not None:
-        since_ms, of = first
-        found.append(Due(since_ms + after_ms, kind, of))
+def _lines(shop: Shop) -> tuple[tuple[Deadlines[Any], int], ...]:
+    """What the effects of each kind are due after, and how long after it; kinds in their order."""
+    config = shop.config
+    return (
+        (shop.idle_since if config.idle_close_ms else NEVER, config.idle_close_ms),
+        (shop.queued_since if config.queue_timeout_ms else NEVER, config.queue_timeout_ms),
+        (shop.unanswered_since if config.reply_timeout_ms else NEVER, config.reply_timeout_ms),
+        (shop.volume_ends, 0),
+    )
 
 
 def _close_idle(turn: Turn, number: int) -> None:

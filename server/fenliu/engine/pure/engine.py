@@ -20,7 +20,7 @@ from fenliu.engine.pure.entries import (
     reply_of,
     split_entries,
 )
-from fenliu.engine.pure.needed import NEEDS_CHUNKS
+from fenliu.engine.pure.needed import BEHIND, NEEDS_CHUNKS
 from fenliu.engine.pure.refusals import Refusal
 from fenliu.engine.pure.settle import settle
 from fenliu.engine.pure.state import Shop
@@ -42,11 +42,12 @@ class Engine:
         if not 1 <= partitions <= 65_536:
             raise ValueError("partitions must be within 1..65536")
         self._shops = Shops(partitions)
+        self._facts_made = 0  # by the last command that was not refused before it came to its shop
 
     # --- Deciding ---
 
     def decide(
-        self, kind: int, request: bytes, now_ms: int, actor: str = ""
+        self, kind: int, request: bytes, now_ms: int, actor: str = "", most_due: int = 0
     ) -> tuple[int, bytes, int, bytes]:
         """Decides one command at `now_ms` and changes the state accordingly.
 
@@ -54,17 +55,19 @@ class Engine:
         length-prefixed as in `PartitionEntries`, or b"" when there is nothing to log; `partition` is
         the shop's, or -1 when no shop id could be read. A refused command may still carry an entry:
         what was due by then. Code -1: nothing has happened, `reply` is the ids of the chunks it needs
-        (docs/engine.md section 13). Raises ValueError for an unknown kind.
+        (docs/engine.md section 13). Code -2: nothing has happened, more than about `most_due` effects (0: any
+        number) are due in the shop, whose id is the reply; a `tick` of it is to come first. Raises
+        ValueError for an unknown kind.
         """
         command = COMMANDS[CommandKind(kind)]
         try:
             message = refusals.decode(command.message, request)
         except Refusal as refusal:
             return refusal.code, refusal.status(), -1, b""
-        return self._decide(command, message, now_ms, actor)
+        return self._decide(command, message, now_ms, actor, most_due)
 
     def _decide(
-        self, command: Command, message: Message, now_ms: int, actor: str
+        self, command: Command, message: Message, now_ms: int, actor: str, most_due: int = 0
     ) -> tuple[int, bytes, int, bytes]:
         shop_id = command.shop_id(message)
         partition = self._shops.partition_of(shop_id) if shop_id else -1
@@ -82,6 +85,8 @@ class Engine:
             return refusal.code, refusal.status(), partition, b""
 
         turn = Turn(shop, max(now_ms, shop.last_now_ms), message, actor)
+        if due.halfway(shop, turn.now, most_due) is not None:
+            return BEHIND, shop_id.encode(), partition, b""
         due.apply_due(turn)
         were_due = len(turn.facts)
         code, reply, new = 0, b"", False
@@ -99,6 +104,7 @@ class Engine:
         except Refusal as refusal:
             code, reply = refusal.code, refusal.status()
 
+        self._facts_made = len(turn.facts)
         entry = engine_pb2.Entry(now_ms=turn.now, facts=turn.facts)
         if new and (len(turn.facts) > were_due or repeats.id_of(command.kind, message)):
             if command.keeps_actor:
@@ -114,16 +120,22 @@ class Engine:
         return code, reply, partition, wire.delimited(wire.encode(entry))
 
     def decide_batch(
-        self, kind: int, batch: bytes, now_ms: int, first: int = 0, count: int = 4096
+        self,
+        kind: int,
+        batch: bytes,
+        now_ms: int,
+        first: int = 0,
+        count: int = 4096,
+        most_due: int = 0,
     ) -> tuple[int, bytes, int, int, list[PartitionEntries], int]:
         """Decides elements `first .. first + count` of a batch (ROUTE, MESSAGE or ORDER), each by itself.
 
         Returns (code, results, total, batch_id, entries, decided): `results` is a response's `results`
         field, encoded, for the elements decided (slices concatenate to the whole response); `total` the
         number of elements in the batch; `entries` by ascending partition; `decided` how many elements of
-        the slice were: fewer than asked when the next one needs chunks. With a code other than 0 nothing
-        was decided; `results` is the Status, or with code -1 the ids of the chunks that the slice needs.
-        Raises ValueError for another kind.
+        the slice were: fewer than asked when the next one needs chunks or a tick first. With a code other than
+        0 nothing was decided; `results` is the Status, with code -1 the ids of the chunks that the slice needs,
+        with code -2 the shop that has more than about `most_due` effects due. Raises ValueError for another kind.
         """
         shape = BATCHES.get(CommandKind(kind))
         if shape is None:
@@ -136,8 +148,10 @@ class Engine:
         results: list[bytes] = []
         logged = EntriesByPartition()
         for item in asked:
-            code, reply, partition, entry = self.decide(kind, item, now_ms)
-            if code == NEEDS_CHUNKS:
+            code, reply, partition, entry = self.decide(kind, item, now_ms, most_due=most_due)
+            if code == BEHIND and not results:
+                return BEHIND, reply, len(items), batch_id, [], 0
+            if code in (NEEDS_CHUNKS, BEHIND):
                 break
             results.append(shape.result(code, reply))
             logged.add(partition, entry)
@@ -157,21 +171,38 @@ class Engine:
             missing.update(dict.fromkeys(needed.chunks(self._shops, command, message, ids=True)))
         return list(missing)
 
-    def tick(self, now_ms: int) -> list[PartitionEntries]:
+    def tick(self, now_ms: int, most_due: int = 0, shop_id: str = "") -> list[PartitionEntries]:
         """Applies what is due by `now_ms` in every shop; entries by ascending partition, then shop id.
 
-        A stored shop is passed over unless its head's chunks are there.
+        With a `shop_id` in that shop alone. At most about `most_due` effects (0: any number), the earliest first;
+        `next_due` says whether there is more. A stored shop is passed over unless its head's chunks are there.
         """
-        self._shops.load_due(now_ms)
-        ticked: dict[str, tuple[int, bytes]] = {}
-        while (shop_id := self._shops.first_due(now_ms)) is not None:
-            message = engine_pb2.Tick(shop_id=shop_id)
-            _, _, partition, entry = self._decide(COMMANDS[CommandKind.TICK], message, now_ms, "")
-            ticked[shop_id] = partition, entry
+        ticked: list[tuple[str, int, bytes]] = []
+        if shop_id:
+            ticked.append(self._tick(shop_id, now_ms, most_due))
+        else:
+            self._shops.load_due(now_ms)
+            facts = 0
+            while (first := self._shops.first_due(now_ms)) is not None:
+                ticked.append(self._tick(first, now_ms, most_due))
+                facts += self._facts_made
+                if most_due and facts >= most_due:
+                    break
         logged = EntriesByPartition()
-        for _, (partition, entry) in sorted(ticked.items()):
+        for _, partition, entry in sorted(ticked, key=lambda one: one[0]):
             logged.add(partition, entry)
         return logged.listed()
+
+    def _tick(self, shop_id: str, now_ms: int, most_due: int) -> tuple[str, int, bytes]:
+        """One shop, up to a time by which no more than about `most_due` effects are due."""
+        self._facts_made = 0
+        shop = None if self._shops.missing_head(shop_id) else self._shops.find(shop_id)
+        if shop is not None:
+            end_ms = due.halfway(shop, max(now_ms, shop.last_now_ms), most_due)
+            now_ms = now_ms if end_ms is None else end_ms
+        message = engine_pb2.Tick(shop_id=shop_id)
+        _, _, partition, entry = self._decide(COMMANDS[CommandKind.TICK], message, now_ms, "")
+        return shop_id, partition, entry
 
     def missing_due(self, now_ms: int) -> bytes:
         """Ids of chunks that `tick` would need for the earliest (at most 64) stored shops due by then."""
@@ -308,6 +339,13 @@ class Engine:
     def install(self, manifest: bytes) -> None:
         """Says where the partition, as it was at its last `rotate`, is stored now. Raises as `load_manifest`."""
         self._shops.install(manifest)
+
+    def tidy(self) -> bool:
+        """Frees some of what `install` dropped, a millisecond's worth; returns whether there is more.
+
+        Until then it counts in `memory`, and calls may find there what they would need chunks for.
+        """
+        return False  # nothing waits to be freed here
 
     def rotate(self, partition: int) -> None:
         """Closes the recent generations of the partition's shops."""

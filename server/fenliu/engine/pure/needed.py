@@ -16,6 +16,8 @@ from fenliu.v1 import types_pb2
 
 NEEDS_CHUNKS = -1
 """Instead of a status code: the reply is the ids of chunks, and nothing has happened."""
+BEHIND = -2
+"""Likewise: the reply is the id of a shop that is to be ticked first."""
 
 
 def chunks(shops: Shops, command: Command, message: Message, *, ids: bool) -> list[bytes]:
