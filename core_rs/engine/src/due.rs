@@ -87,7 +87,12 @@ impl Shop {
         });
         let volumes = &self.volume_resets;
         let volumes = (volumes.len() > most).then(|| volumes.iter().nth(most).map(|line| line.0));
-        let ends = [idle.flatten(), unanswered, queued.flatten(), volumes.flatten()];
+        let ends = [
+            idle.flatten(),
+            unanswered,
+            queued.flatten(),
+            volumes.flatten(),
+        ];
         let end = ends.into_iter().flatten().min()?.max(self.last_now_ms);
         (end < now).then_some(end)
     }

@@ -133,7 +133,11 @@ mod tests {
         for until in [-1, 0, 5, 34, 35, 60, 100] {
             for count in 0..45 {
                 let wanted = sorted.get(count).copied().filter(|time| *time <= until);
-                assert_eq!(timeline.behind(count, until, time_of), wanted, "{count} {until}");
+                assert_eq!(
+                    timeline.behind(count, until, time_of),
+                    wanted,
+                    "{count} {until}"
+                );
             }
         }
         let left = std::iter::from_fn(|| {
