@@ -355,7 +355,7 @@ mod _core {
     const CORE: &str = "rust";
     /// Changes whenever _core.pyi does.
     #[pymodule_export]
-    const API_VERSION: u32 = 5;
+    const API_VERSION: u32 = 6;
     #[pymodule_export]
     const RULES_VERSION: u32 = fenliu_engine::RULES_VERSION;
     #[pymodule_export]

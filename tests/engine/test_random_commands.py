@@ -31,7 +31,7 @@ def test_the_cores_agree_over_a_hundred_thousand_random_commands(seed: int) -> N
             name, message, actor = commands.any_command(rng, issued, [], now)
         now += rng.choice(commands.JUMPS[:15]) if rng.randrange(200) else rng.choice(commands.JUMPS)
         body = message.SerializeToString(deterministic=True)
-        most_due = rng.randrange(4) if rng.randrange(4) == 0 else 0
+        most_due = rng.randrange(4)
         while True:
             kind = COMMANDS[name][0]
             answers = [engine.decide(kind, body, now, actor, most_due) for engine in engines]
@@ -59,4 +59,4 @@ def test_the_cores_agree_over_a_hundred_thousand_random_commands(seed: int) -> N
     assert accepted > COMMANDS_DECIDED // 2
     assert logged > COMMANDS_DECIDED * 2 // 5
     assert deleted > 10
-    assert behind > 500
+    assert behind > 300

@@ -27,7 +27,7 @@ __all__ = [
     "partition_of",
 ]
 
-API_VERSION = 5
+API_VERSION = 6
 """The face this package was written for; a core of another version is not loaded."""
 RULES_VERSION = 1
 """The arithmetic by which entries are applied; a core of another version is not loaded."""

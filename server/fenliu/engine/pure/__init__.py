@@ -35,7 +35,7 @@ from fenliu.engine.pure.segments import filter_of, merge_chunks
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"
-API_VERSION = 5
+API_VERSION = 6
 
 __all__ = [
     "API_VERSION",
