@@ -85,11 +85,11 @@ class Disk:
 
     # What processes do
 
-    def open(self, process: Any) -> Handle:
-        """A journal for one process. Who is the only one finds what was written and not synced."""
+    def open(self, process: Any, make: Callable[[Disk, Any], Handle] | None = None) -> Handle:
+        """A journal for one process, of this kind. Who is the only one finds what was written and not synced."""
         if not self.handles and self._limbo is not None:
             self._surface()
-        handle = Handle(self, process)
+        handle = (make or Handle)(self, process)
         self.handles.append(handle)
         return handle
 
@@ -206,6 +206,7 @@ class Handle:
 
     def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
         assert len({item.partition for item in group}) == len(group)
+        self._disk.seen["partitions together"] += len(group) > 1
         logs = self._disk.logs
 
         def work(undo: list[Undo]) -> list[int | Conflict]:

@@ -1,7 +1,8 @@
 """One run: processes that serve one disk, clients that ask them, and what the seed does to both.
 
-A process is the real `Dispatcher` with a real core; killing it leaves the disk as it then is. Clients send
-again what they have no answer for, and at times what they have one for.
+A process is the real `Dispatcher` with a real core; killing it leaves the disk as it then is. In some runs there are
+two who know nothing of each other, in some two workers with partitions of their own whose writes go through a third
+(workers.py). Clients send again what they have no answer for, and at times what they have one for.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -28,6 +30,7 @@ from simulation.disk import Disk, Faults, Handle
 from simulation.judge import Acknowledged, check_durable, judge
 from simulation.loop import PROCESS, Stuck, VirtualLoop
 from simulation.script import SHOPS, Call, Script
+from simulation.workers import SharedHandle, Writer
 
 PARTITIONS = 8
 """In which the shops lie apart."""
@@ -76,7 +79,7 @@ class Process:
         self.killed = False
         self.slot = slot
         self.world = world
-        self.handle: Handle = world.disk.open(self)
+        self.handle: Handle = world.disk.open(self, world.journal_of_a_worker())
         self.dispatcher: Dispatcher | None = None
         self.waiting: set[asyncio.Future[Any]] = set()
         """Answers on their way."""
@@ -90,7 +93,12 @@ class Process:
         world = self.world
         clock = SimClock(world.loop, T0 + world.clock_offset())
         dispatcher = Dispatcher(
-            world.plan.core, self.handle, clock, slice_size=3, keeping=world.keeping
+            world.plan.core,
+            self.handle,
+            clock,
+            slice_size=3,
+            keeping=world.keeping,
+            partitions=world.partitions_of(self.slot),
         )
         world.plan.sabotage(dispatcher)
         try:
@@ -119,11 +127,16 @@ class World:
         self.loop = VirtualLoop(rng, shuffled=rng.randrange(2) == 0)
         self.loop.on_killed = self.kill
         self.disk = Disk(self.loop, rng, PARTITIONS, self._faults(rng))
-        self.processes: list[Process | None] = [None] * (1 + self.two_writers)
+        # Drawn apart: what other seeds do stays as it is.
+        drawn = Random(f"{self.plan.seed}/workers").randrange(3) == 0
+        self.workers = drawn and not self.two_writers
+        self.writer: Writer | None = None
+        self.processes: list[Process | None] = [None] * (1 + (self.two_writers or self.workers))
         self.kills_left = rng.choice((0, 1, 2, 3, 5))
         self.seen: Counter[str] = Counter()
         """What has happened, so that nobody believes in runs in which nothing does."""
         self.seen["two writers"] += self.two_writers
+        self.seen["workers"] += self.workers
         self.seen["snapshots"] += stored
         self.digest = hashlib.sha256()
         self.over = self.alone = False
@@ -150,10 +163,50 @@ class World:
     def clock_offset(self) -> int:
         return self.rng.choice((-HOUR_MS, 0, HOUR_MS)) if self.jumps else 0
 
+    # Workers
+
+    def journal_of_a_worker(self) -> Callable[[Disk, Any], Handle] | None:
+        """What a process has for a journal, if not one of its own."""
+        return partial(SharedHandle, writer=self.writer) if self.workers else None
+
+    def partitions_of(self, slot: int) -> Set[int] | None:
+        """Those a process serves; None: all."""
+        if not self.workers:
+            return None
+        second = {partition_of(SHOPS[1], PARTITIONS)}
+        return second if slot else set(range(PARTITIONS)) - second
+
+    def slot_of(self, shop_id: str) -> int:
+        """The process that a gateway's call about a shop comes to in the end."""
+        return int(self.workers and shop_id == SHOPS[1])
+
+    def start_writer(self) -> None:
+        if self.writer is None and self.workers:
+            self.writer = Writer(self.disk, self.kill_writer)
+
+    def kill_writer(self, writer: Writer) -> None:
+        """Its workers hear of it and end, each in its own time; somebody starts it all again."""
+        if writer.killed:
+            return
+        writer.killed = True
+        self.writer = None
+        self.seen["writer killed"] += 1
+        self.disk.killed(writer.handle)
+        writer.gone()
+        for worker in self.processes:
+            if worker is not None:
+                delay = self.rng.random() * 0.3
+                self.loop.call_later(delay, self.kill, worker, context=self.outside)
+        delay = 0.01 + self.rng.random() * 0.8
+        self.loop.call_later(delay, self.start_writer, context=self.outside)
+
     # Processes
 
     def start(self, slot: int) -> None:
         if self.processes[slot] is not None or (self.alone and slot):
+            return
+        if self.workers and self.writer is None:
+            self.loop.call_later(0.05, self.start, slot, context=self.outside)
             return
         process = Process(self, slot)
         self.processes[slot] = process
@@ -176,10 +229,13 @@ class World:
 
     def strike(self) -> None:
         """Kills processes, or cuts the power of the machine, and plans the next."""
-        alive = [process for process in self.processes if process is not None]
+        alive: list[Process | Writer] = [p for p in (*self.processes, self.writer) if p is not None]
         power = self.rng.randrange(2) == 0
         for process in alive if power or not alive else [self.rng.choice(alive)]:
-            self.kill(process)
+            if isinstance(process, Writer):
+                self.kill_writer(process)
+            else:
+                self.kill(process)
         if power:
             self.seen["power cut"] += 1
             self.disk.power_cut()
@@ -257,7 +313,8 @@ class World:
 
         Now and then gives it up, and nobody knows how it went.
         """
-        slot = rng.randrange(len(self.processes))
+        call = self._for_one_worker(call)
+        slot = self._slot(rng, call)
         self.acknowledged.sent(call)
         tries = 0
         while True:
@@ -271,7 +328,25 @@ class World:
             if tries > 2 and rng.randrange(10) == 0:
                 return False
             await asyncio.sleep(rng.random() * min(0.01 * 2**tries, 0.5))
-            slot = rng.randrange(len(self.processes))
+            slot = self._slot(rng, call)
+
+    def _slot(self, rng: Random, call: Call) -> int:
+        """The process that is asked."""
+        if self.workers:
+            return self.slot_of(_shop_of(call.messages[0]))
+        return rng.randrange(len(self.processes))
+
+    def _for_one_worker(self, call: Call) -> Call:
+        """Of a batch for several workers, one's part."""
+        if not self.workers or len(call.messages) == 1:
+            return call
+        first = self.slot_of(_shop_of(call.messages[0]))
+        own = [
+            (message, buyer)
+            for message, buyer in zip(call.messages, call.buyers, strict=True)
+            if self.slot_of(_shop_of(message)) == first
+        ]
+        return Call(call.name, [m for m, _ in own], [b for _, b in own], pipelined=call.pipelined)
 
     async def _send(self, slot: int, call: Call, script: Script, patience: float) -> bool:
         """Whether nothing of it was refused."""
@@ -320,9 +395,10 @@ class World:
 
     async def look(self, rng: Random) -> None:
         """Reads."""
-        request = presence_pb2.ListPresenceRequest(shop_id=rng.choice(SHOPS)).SerializeToString()
+        shop_id = rng.choice(SHOPS)
+        request = presence_pb2.ListPresenceRequest(shop_id=shop_id).SerializeToString()
         with suppress(ConnectionLost, JournalUnavailable, Overloaded):
-            slot = rng.randrange(len(self.processes))
+            slot = self.slot_of(shop_id) if self.workers else rng.randrange(len(self.processes))
             await self.call(slot, "query", QueryKind.LIST_PRESENCE, request)
             self.seen["read"] += 1
 
@@ -332,6 +408,7 @@ class World:
     # The run
 
     async def run(self) -> None:
+        self.start_writer()
         for slot in range(len(self.processes)):
             self.start(slot)
         self.plan_strike()
@@ -371,12 +448,25 @@ class World:
         ):
             await asyncio.sleep(0.1)
 
+    def _first_is_healthy(self) -> bool:
+        first = self.processes[0]
+        return first is not None and first.dispatcher is not None and first.dispatcher.healthy
+
     async def _one_is_left(self) -> None:
         """Ends all processes but the first, and has that one read what they wrote: it writes everywhere."""
         self.alone = True
+        if self.workers:
+            assert self.writer is not None
+            self.workers = False
+            self.kill_writer(self.writer)
+            for process in self.processes:
+                assert process is not None
+                self.kill(process)
+            while not self._first_is_healthy():  # noqa: ASYNC110 - of virtual time
+                await asyncio.sleep(0.1)
         for process in self.processes[1:]:
-            assert process is not None
-            self.kill(process)
+            if process is not None:
+                self.kill(process)
         script = Script(Random(0), 99)
         for shop_id in SHOPS:
             # A document: nothing else is sure to be written by who does not know the shop yet.
@@ -388,6 +478,14 @@ class World:
         with suppress(ConnectionLost, JournalUnavailable, Overloaded):
             return await self._send(0, call, script, 0.0)
         return False
+
+
+def _shop_of(message: Any) -> str:
+    """Whose a command is."""
+    for place in (message, getattr(message, "update", None), getattr(message, "shop", None)):
+        if getattr(place, "shop_id", ""):
+            return str(place.shop_id)
+    raise AssertionError(f"of no shop: {message}")
 
 
 def _lose(reply: asyncio.Future[Any]) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import pickle
 import socket
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
@@ -22,13 +22,7 @@ from typing import Any, BinaryIO
 from fenliu.journal.base import Append, Conflict, Journal
 from fenliu.journal.errors import ChangeRefused, StorageError
 from fenliu.journal.reading import SqliteReader
-
-_WRITES = frozenset(
-    {"probe", "put_chunks", "put_manifest", "drop_manifests", "drop_chunks", "drop_records"}
-)
-"""What is handed on as it is; appends go together."""
-
-Reply = Callable[[Any, BaseException | None], None]
+from fenliu.journal.together import Together
 
 
 class Committer:
@@ -36,11 +30,7 @@ class Committer:
 
     def __init__(self, journal: Journal, address: Path) -> None:
         """Listens at a socket of this name. Raises OSError."""
-        self._journal = journal
-        self._lock = threading.Lock()
-        self._waiting: list[tuple[Sequence[Append], Reply]] = []
-        self._committing = False
-        self._closed = False
+        self._together = Together(journal)
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(address))
         self._listening.listen()
@@ -48,9 +38,7 @@ class Committer:
 
     def close(self) -> None:
         """Takes nothing more, when all who hand something in are gone."""
-        with self._lock:
-            self._closed = True
-            self._waiting.clear()
+        self._together.close()
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -76,70 +64,7 @@ class Committer:
 
             while (asked := _receive(received)) is not None:
                 number, method, arguments = asked
-                self._write(method, arguments, partial(reply, number))
-
-    def _write(self, method: str, arguments: tuple[Any, ...], reply: Reply) -> None:
-        try:
-            if method == "append":
-                (group,) = arguments
-                self._append(group, reply)
-            elif method in _WRITES:
-                written: Future[Any] = getattr(self._journal, method)(*arguments)
-                written.add_done_callback(partial(_reply, reply))
-            else:
-                raise ValueError(f"no such write: {method}")
-        except Exception as error:
-            reply(None, error)
-
-    # Appending
-
-    def _append(self, group: Sequence[Append], reply: Reply) -> None:
-        with self._lock:
-            if self._closed:
-                raise StorageError("nothing is written any more")
-            self._waiting.append((group, reply))
-            if self._committing:
-                return
-            self._committing = True
-        self._commit()
-
-    def _commit(self) -> None:
-        """Hands what waits to the journal; says no more when nothing does."""
-        with self._lock:
-            taken = self._take()
-            self._committing = bool(taken)
-        if taken:
-            together = [append for group, _ in taken for append in group]
-            self._journal.append(together).add_done_callback(partial(self._committed, taken))
-
-    def _take(self) -> list[tuple[Sequence[Append], Reply]]:
-        """The first ones that wait, as long as no partition comes twice."""
-        taken = []
-        partitions: set[int] = set()
-        while self._waiting:
-            group, _ = self._waiting[0]
-            own = {append.partition for append in group}
-            if partitions & own:
-                break
-            partitions |= own
-            taken.append(self._waiting.pop(0))
-        return taken
-
-    def _committed(
-        self,
-        taken: Sequence[tuple[Sequence[Append], Reply]],
-        committed: Future[list[int | Conflict]],
-    ) -> None:
-        self._commit()  # first: the disk need not wait for what is said below
-        error = committed.exception()
-        results = iter([] if error is not None else committed.result())
-        for group, reply in taken:
-            reply(list(islice(results, len(group))), error)
-
-
-def _reply(reply: Reply, written: Future[Any]) -> None:
-    error = written.exception()
-    reply(None if error is not None else written.result(), error)
+                self._together.write(method, arguments, partial(reply, number))
 
 
 def _portable(error: BaseException | None) -> BaseException | None:
