@@ -27,6 +27,10 @@ PATIENCE_S = 60.0
 """Of who asks for what takes long; nobody waits for ever."""
 STREAMS_S = 10.0
 """How long a stream stays at most."""
+IDLE_CLOSE_MS = 10_000
+"""Short, so that what is open and what waits for it is soon as much as it will ever be."""
+BUYERS = 2_000
+"""Of each shop."""
 REPORT_MS = 600_000
 """What reports look back on."""
 
@@ -41,6 +45,11 @@ class Mixed(Traffic):
         self.codes: Counter[tuple[str, str]] = Counter()
         self._began_ms = time.time_ns() // 1_000_000
         self._number = time.time_ns()
+
+    def shop(self, shop_id: str) -> shop_pb2.Shop:
+        shop = shop_of(shop_id)
+        shop.settings.idle_close_ms = IDLE_CLOSE_MS
+        return shop
 
     def begin(self) -> None:
         super().begin()
@@ -127,7 +136,7 @@ class Mixed(Traffic):
     def _inquiry(self, rng: Random, shop_id: str) -> dispatch_pb2.RouteRequest:
         return dispatch_pb2.RouteRequest(
             shop_id=shop_id,
-            buyer_id=f"other-{rng.randrange(20_000)}",
+            buyer_id=f"other-{rng.randrange(BUYERS)}",
             request_id=self._new("r"),
             priority=rng.randrange(10),
             product_id=rng.choice(("", "p1", "p2")),
@@ -138,7 +147,7 @@ class Mixed(Traffic):
         orders = [
             dispatch_pb2.OrderEvent(
                 shop_id=rng.choice(self.shops),
-                buyer_id=f"other-{rng.randrange(20_000)}",
+                buyer_id=f"other-{rng.randrange(BUYERS)}",
                 order_id=f"o{rng.randrange(10_000)}",
                 type=rng.randrange(1, 4),  # type: ignore[arg-type]
                 amount_cents=rng.randrange(100_000),
@@ -151,7 +160,7 @@ class Mixed(Traffic):
             "DispatchService/ReportOrders", dispatch_pb2.ReportOrdersRequest(orders=orders)
         )
         cancel = dispatch_pb2.CancelInquiryRequest(
-            shop_id=rng.choice(self.shops), buyer_id=f"other-{rng.randrange(20_000)}"
+            shop_id=rng.choice(self.shops), buyer_id=f"other-{rng.randrange(BUYERS)}"
         )
         await self._say("DispatchService/CancelInquiry", cancel)
 
@@ -169,7 +178,7 @@ class Mixed(Traffic):
         turn = rng.randrange(6)
         if turn == 0:
             await self._say(
-                "ShopService/ApplyShop", shop_pb2.ApplyShopRequest(shop=shop_of(shop_id))
+                "ShopService/ApplyShop", shop_pb2.ApplyShopRequest(shop=self.shop(shop_id))
             )
         elif turn == 1:
             update = shop_pb2.UpdateShopRequest(shop=shop_pb2.Shop(shop_id=shop_id))
@@ -268,7 +277,7 @@ class Mixed(Traffic):
             plan = insight_pb2.PlanStaffingRequest(shop_id=shop_id, window=window)
             await self._say("InsightService/PlanStaffing", plan)
         else:
-            shadow = insight_pb2.WatchShadowRequest(candidate_shop=shop_of(shop_id))
+            shadow = insight_pb2.WatchShadowRequest(candidate_shop=self.shop(shop_id))
             await self._read("InsightService/WatchShadow", shadow, rng)
 
     # Streams
@@ -368,7 +377,7 @@ class Mixed(Traffic):
             await self.turn()
             event = dispatch_pb2.MessageEvent(
                 shop_id=rng.choice(self.shops),
-                buyer_id=f"other-{rng.randrange(20_000)}",
+                buyer_id=f"other-{rng.randrange(BUYERS)}",
                 sender=rng.choice((1, 2)),  # type: ignore[arg-type]
                 agent_id=rng.choice(AGENTS),
                 event_id=self._new("m"),

@@ -191,6 +191,10 @@ class Traffic:
                 self.refused[error.code().name] += 1
                 await asyncio.sleep(0.02 + self._rng.random() * 0.05)
 
+    def shop(self, shop_id: str) -> shop_pb2.Shop:
+        """A shop as it is at first."""
+        return shop_of(shop_id)
+
     async def turn(self) -> None:
         """Before each call."""
         self.calls += 1
@@ -199,7 +203,7 @@ class Traffic:
 
     async def open_shops(self) -> None:
         for shop_id in self.shops:
-            await self.ask(APPLY, shop_pb2.ApplyShopRequest(shop=shop_of(shop_id)))
+            await self.ask(APPLY, shop_pb2.ApplyShopRequest(shop=self.shop(shop_id)))
             for agent_id in AGENTS:
                 await self.ask(
                     PRESENCE,
