@@ -28,7 +28,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from end_to_end.processes import free_address
 from faults.calls import AGENTS, JOBS, METHODS, SHOPS, Call, Maker, Outcome, Words, ask
-from faults.hostile import ANSWERS, open_files, resident_kib
+from faults.hostile import in_the_table, open_files, resident_kib
 from faults.traffic import ALONE, APPLY, PRESENCE, Book, Server, Traffic, audit, ready
 from fenliu.engine import load_core
 from fenliu.v1 import presence_pb2, shop_pb2
@@ -46,10 +46,6 @@ MORE_FILES = 64
 LONGEST = 4_000
 """Bytes of an input that is kept."""
 
-ALLOWED = ANSWERS | {grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.ALREADY_EXISTS}
-LATE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-"""Allowed to what looks back: the reports are behind, or it took too long."""
-
 
 class Finding(AssertionError):
     """Something nobody should see."""
@@ -57,8 +53,7 @@ class Finding(AssertionError):
 
 def judged(call: Call, outcome: Outcome) -> None:
     """Raises Finding."""
-    looking_back = call.method.startswith("InsightService/")
-    if outcome.code not in (ALLOWED | LATE if looking_back else ALLOWED):
+    if not in_the_table(call.method, outcome.code):
         raise Finding(f"{call.method}: {outcome.code.name} {outcome.said}")
 
 

@@ -19,6 +19,15 @@ ANSWERS = {
 """What bytes may be answered with. UNKNOWN and INTERNAL would be an error nobody has thought of."""
 
 
+_ALL = ANSWERS | {grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.ALREADY_EXISTS}
+_LATE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+def in_the_table(method: str, code: grpc.StatusCode) -> bool:
+    """Whether a healthy server may answer this; who looks back may hear that it is behind, or that it took too long."""
+    return code in (_ALL | _LATE if "InsightService" in method else _ALL)
+
+
 def methods() -> list[str]:
     """Every unary method of the public services."""
     return [
