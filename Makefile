@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test check fast proto texts golden bench simulate test-faults test-long clean
+.PHONY: run test check fast proto texts golden bench simulate test-faults test-long fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -40,6 +40,12 @@ test-faults: setup
 
 test-long: setup
 	@$(BIN)/python scripts/faults.py --long
+
+fuzz: setup
+	@$(BIN)/python scripts/fuzz_seeds.py
+	@cd core_rs/fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir . --sanitizer none $(or $(TARGET),commands) \
+	  corpus/$(or $(TARGET),commands) kept/$(or $(TARGET),commands) \
+	  -- -timeout=10 -max_total_time=$$((60 * $(or $(MINUTES),30)))
 
 simulate: setup
 	@cd tests && PYTHONPATH=../server:. ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),1000) \

@@ -71,7 +71,7 @@ def build_core() -> None:
     sources = [
         path
         for path in (PROJECT / "core_rs").rglob("*")
-        if path.suffix in {".rs", ".toml", ".lock"} and "target" not in path.parts
+        if path.suffix in {".rs", ".toml", ".lock"} and not {"target", "fuzz"} & set(path.parts)
     ]
     if extension.exists() and extension.stat().st_mtime > max(p.stat().st_mtime for p in sources):
         return

@@ -218,6 +218,22 @@ impl Engine {
         })
     }
 
+    fn take_shop(&self, py: Python<'_>, other: &Bound<'_, Self>, shop_id: &str) -> PyResult<()> {
+        let other = other.get();
+        if self.partitions != other.partitions {
+            return Err(PyValueError::new_err("the engines differ in partitions"));
+        }
+        py.detach(|| {
+            let shop = other.lock()?.remove_shop(shop_id);
+            self.lock()?.put_shop(shop_id, shop);
+            Ok(())
+        })
+    }
+
+    fn failures(&self) -> PyResult<Vec<(String, String)>> {
+        Ok(self.lock()?.failures())
+    }
+
     fn load_manifest(&self, py: Python<'_>, manifest: &[u8]) -> PyResult<u32> {
         py.detach(|| self.lock()?.load_manifest(manifest).map_err(to_py))
     }
@@ -355,7 +371,7 @@ mod _core {
     const CORE: &str = "rust";
     /// Changes whenever _core.pyi does.
     #[pymodule_export]
-    const API_VERSION: u32 = 6;
+    const API_VERSION: u32 = 7;
     #[pymodule_export]
     const RULES_VERSION: u32 = fenliu_engine::RULES_VERSION;
     #[pymodule_export]

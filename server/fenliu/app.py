@@ -10,7 +10,16 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from fenliu.config import ServerConfig
-from fenliu.dispatch import Dispatcher, Dispatching, Keeping, TraceClock, WallClock
+from fenliu.dispatch import (
+    FAILED,
+    SHOP_UNAVAILABLE,
+    Dispatcher,
+    Dispatching,
+    EngineFailure,
+    Keeping,
+    TraceClock,
+    WallClock,
+)
 from fenliu.engine import CommandKind, Core, load_core
 from fenliu.engine.v1 import engine_pb2
 from fenliu.insight.audit import AuditLog
@@ -194,16 +203,19 @@ class App:
             self._dispatcher.use_clock(WallClock())
 
     async def _expire_session(self, shop_id: str, session_id: str) -> None:
+        """Raises EngineFailure, and as `Dispatching.command`, when it is to be tried again."""
         dispatcher = self._dispatching
         if dispatcher is None:
             return
         # In a replay nobody says what time it is now: the shop's own last time stands.
         replaying = isinstance(dispatcher.clock, TraceClock)
-        await dispatcher.command(
+        answer = await dispatcher.command(
             CommandKind.EXPIRE_SESSION,
             engine_pb2.ExpireSession(shop_id=shop_id, session_id=session_id).SerializeToString(),
             now_ms=0 if replaying else None,
         )
+        if answer.code in (FAILED, SHOP_UNAVAILABLE):
+            raise EngineFailure
 
     def _health_changed(self, healthy: bool) -> None:
         if self._rpc is not None:

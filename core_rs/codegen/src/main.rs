@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The roots and what they import, the error details reduced to the one the engine uses.
+/// The roots and what they import, the error details reduced to those the engine uses.
 fn needed(mut set: FileDescriptorSet) -> FileDescriptorSet {
     let mut wanted: BTreeSet<String> = BTreeSet::new();
     let mut open: Vec<String> = ROOTS.map(String::from).to_vec();
@@ -51,7 +51,7 @@ fn needed(mut set: FileDescriptorSet) -> FileDescriptorSet {
         file.service.clear();
         if file.name() == ROOTS[1] {
             file.message_type
-                .retain(|message| message.name() == "ErrorInfo");
+                .retain(|message| matches!(message.name(), "ErrorInfo" | "RetryInfo"));
         }
     }
     set

@@ -5,6 +5,7 @@ use crate::cache::Missing;
 use crate::command::{BEHIND, NEEDS_CHUNKS};
 use crate::decode::{self, Batch};
 use crate::engine::{Engine, Error, command_kind};
+use crate::failing::caught;
 use crate::logs::{Logs, PartitionEntries};
 use crate::proto::fenliu::engine::v1::CommandKind;
 use crate::refusal::Refusal;
@@ -73,18 +74,18 @@ impl Engine {
         let mut entry = Vec::new();
         let mut stopped = 0;
         'slice: for items in slice.chunks(AHEAD) {
-            let read = items.iter().map(|item| Command::read(kind, item));
-            let commands: Vec<Option<Command>> = read.collect();
-            self.look_ahead(&commands, now_ms);
-            for (item, command) in items.iter().zip(&commands) {
-                let one = match command {
-                    Some(command) => self.run(command, now_ms, "", most_due, &mut entry)?,
-                    None => match decode::command(kind, item) {
-                        Ok(command) => {
-                            self.run(&(&command).into(), now_ms, "", most_due, &mut entry)?
-                        }
-                        Err(refusal) => self.refuse(refusal, None),
-                    },
+            let read = || {
+                let read = items.iter().map(|item| Command::read(kind, item));
+                let commands: Vec<Option<Command>> = read.collect();
+                self.look_ahead(&commands, now_ms);
+                Ok(commands)
+            };
+            // Should that fail, each is read by itself.
+            let commands = caught(read).unwrap_or_default();
+            for (n, item) in items.iter().enumerate() {
+                let one = match commands.get(n) {
+                    Some(Some(command)) => self.run(command, now_ms, "", most_due, &mut entry),
+                    _ => self.run_other(kind, item, now_ms, "", most_due, &mut entry),
                 };
                 if matches!(one.code, NEEDS_CHUNKS | BEHIND) {
                     stopped = one.code;
@@ -106,8 +107,8 @@ impl Engine {
         } else if answer.decided == 0 && !slice.is_empty() {
             let mut missing = Missing::default();
             for item in slice {
-                if let Ok(command) = decode::command(kind, item) {
-                    self.name_needs(&(&command).into(), &mut missing)?;
+                if let Ok(Ok(command)) = caught(|| Ok(decode::command(kind, item))) {
+                    self.name_needs(&(&command).into(), &mut missing);
                 }
             }
             answer.code = NEEDS_CHUNKS;

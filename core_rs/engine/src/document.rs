@@ -205,6 +205,19 @@ impl Lookup {
     }
 }
 
+/// Whether all agents that groups and `buyer_agents` name are there: else it is no stored document.
+pub fn knows_its_agents(document: &api::Shop) -> bool {
+    let agents: Map<&str, ()> = document
+        .agents
+        .iter()
+        .map(|agent| (agent.agent_id.as_str(), ()))
+        .collect();
+    let known = |id: &String| agents.contains_key(id.as_str());
+    let buyers = document.settings.iter().flat_map(|s| &s.buyer_agents);
+    document.groups.iter().flat_map(|g| &g.agent_ids).all(known)
+        && buyers.map(|buyer| &buyer.agent_id).all(known)
+}
+
 /// Indexes of the groups by (priority, id).
 pub fn by_priority(document: &api::Shop) -> Vec<u32> {
     let mut order: Vec<u32> = (0..).take(document.groups.len()).collect();

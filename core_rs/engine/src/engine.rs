@@ -13,7 +13,9 @@ use crate::cache::{Chunks, Missing};
 use crate::chunks::Bad;
 use crate::command::{Answer, BEHIND, NEEDS_CHUNKS};
 use crate::decode;
+use crate::document::knows_its_agents;
 use crate::draft::Scratch;
+use crate::failing::{Failing, attempt, caught, reading};
 use crate::logs::{Logs, PartitionEntries};
 use crate::maps::Map;
 use crate::needs::Purpose;
@@ -90,6 +92,7 @@ pub struct Engine {
     pub(crate) chunks: Chunks,
     pub(crate) books: Books,
     pub(crate) scratch: Scratch,
+    pub(crate) failing: Failing,
 }
 
 impl Engine {
@@ -105,6 +108,7 @@ impl Engine {
             chunks: Chunks::default(),
             books: Books::new(partitions),
             scratch: Scratch::default(),
+            failing: Failing::default(),
         })
     }
 
@@ -128,18 +132,32 @@ impl Engine {
         log: &mut Vec<u8>,
     ) -> Result<Answer, Error> {
         let kind = command_kind(kind)?;
-        let ran = match Command::read(kind, request) {
-            Some(command) => self.run(&command, now_ms, actor, most_due, log)?,
-            None => match decode::command(kind, request) {
-                Ok(command) => self.run(&(&command).into(), now_ms, actor, most_due, log)?,
-                Err(refusal) => self.refuse(refusal, None),
-            },
+        let ran = match caught(|| Ok(Command::read(kind, request))) {
+            Ok(Some(command)) => self.run(&command, now_ms, actor, most_due, log),
+            _ => self.run_other(kind, request, now_ms, actor, most_due, log),
         };
         Ok(self.answer(ran))
     }
 
+    /// Decides what is no plain command that can be read in place.
+    pub(crate) fn run_other(
+        &mut self,
+        kind: CommandKind,
+        request: &[u8],
+        now_ms: i64,
+        actor: &str,
+        most_due: usize,
+        log: &mut Vec<u8>,
+    ) -> Ran {
+        match caught(|| Ok(decode::command(kind, request))) {
+            Ok(Ok(command)) => self.run(&(&command).into(), now_ms, actor, most_due, log),
+            Ok(Err(refusal)) => self.refuse(refusal, None),
+            Err(what) => self.failed("", what),
+        }
+    }
+
     /// What a command that ran is answered.
-    fn answer(&mut self, ran: Ran) -> Answer {
+    pub(crate) fn answer(&mut self, ran: Ran) -> Answer {
         Answer {
             code: ran.code,
             reply: std::mem::take(&mut self.scratch.reply),
@@ -166,8 +184,24 @@ impl Engine {
         }
     }
 
-    /// Validates, finds the shop and lets it decide.
+    /// Decides a command. If that fails, the shop has failed with it, and nothing is logged.
     pub(crate) fn run(
+        &mut self,
+        command: &Command,
+        now_ms: i64,
+        actor: &str,
+        most_due: usize,
+        log: &mut Vec<u8>,
+    ) -> Ran {
+        let logged = log.len();
+        caught(|| self.run_in_shop(command, now_ms, actor, most_due, log)).unwrap_or_else(|what| {
+            log.truncate(logged);
+            self.failed(command.shop_id(), what)
+        })
+    }
+
+    /// Validates, finds the shop and lets it decide.
+    fn run_in_shop(
         &mut self,
         command: &Command,
         now_ms: i64,
@@ -182,6 +216,9 @@ impl Engine {
         }
         let mut missing = Missing::default();
         if !self.shops.contains_key(shop_id) {
+            if let Some(refusal) = self.unavailable(shop_id) {
+                return Ok(self.refuse(refusal, partition));
+            }
             self.reach(shop_id, &mut missing)?;
             if !missing.is_empty() {
                 return Ok(self.need(&missing, partition));
@@ -248,21 +285,22 @@ impl Engine {
         }
     }
 
-    /// Names the chunks that deciding a command needs; a bad command needs none.
-    pub(crate) fn name_needs(
-        &mut self,
-        command: &Command,
-        missing: &mut Missing,
-    ) -> Result<(), Error> {
-        if validation::command(command).is_err() {
-            return Ok(());
+    /// Names the chunks that deciding a command needs; a bad command needs none, nor does one that will fail.
+    pub(crate) fn name_needs(&mut self, command: &Command, missing: &mut Missing) {
+        let named = caught(|| {
+            if validation::command(command).is_err() {
+                return Ok(());
+            }
+            self.reach(command.shop_id(), missing)?;
+            if let Some(shop) = self.shops.get_mut(command.shop_id()) {
+                fetch(shop, command, Purpose::Decide, &mut self.chunks, missing)?;
+                shop.forget_fetched();
+            }
+            Ok(())
+        });
+        if let Err(what) = named {
+            self.fail(command.shop_id(), what);
         }
-        self.reach(command.shop_id(), missing)?;
-        if let Some(shop) = self.shops.get_mut(command.shop_id()) {
-            fetch(shop, command, Purpose::Decide, &mut self.chunks, missing)?;
-            shop.forget_fetched();
-        }
-        Ok(())
     }
 
     /// The shop, loaded if it is stored; names the chunks that takes.
@@ -287,6 +325,7 @@ impl Engine {
         self.books.enter(id.clone(), shop.deleted, shop.partition);
         self.books.watch(&mut shop);
         self.stored.take(&id);
+        self.failing.shops.remove(&id);
         self.shops.insert(id, shop.into());
     }
 
@@ -311,8 +350,9 @@ impl Engine {
             for id in self.stored.due(now_ms, usize::MAX) {
                 if let Some(place) = self.stored.get(&id)
                     && let Some(head) = self.chunks.head(&place.head)
+                    && let Err(what) = caught(|| self.load(&id, &head))
                 {
-                    self.load(&id, &head)?;
+                    self.fail(&id, what);
                 }
             }
             let mut facts = 0;
@@ -345,8 +385,24 @@ impl Engine {
         }
     }
 
-    /// Ticks a shop in memory; its partition, if that made an entry.
+    /// Ticks a shop in memory; its partition, if that made an entry. If that fails, the shop has failed.
     fn tick_one(
+        &mut self,
+        shop_id: &str,
+        now_ms: i64,
+        most_due: usize,
+        entries: &mut Vec<u8>,
+    ) -> Option<u32> {
+        let before = entries.len();
+        let ticked = attempt(|| self.tick_shop(shop_id, now_ms, most_due, entries));
+        ticked.unwrap_or_else(|what| {
+            entries.truncate(before);
+            self.fail(shop_id, what);
+            None
+        })
+    }
+
+    fn tick_shop(
         &mut self,
         shop_id: &str,
         now_ms: i64,
@@ -388,12 +444,18 @@ impl Engine {
             if let Some(shop) = self.shops.get_mut(id)
                 && shop.scheduled == Some(time)
             {
-                if shop.first_due().is_some_and(|(due, _)| due == time) {
-                    return Some((time, id.clone()));
+                match caught(|| Ok(shop.first_due().is_some_and(|(due, _)| due == time))) {
+                    Ok(true) => return Some((time, id.clone())),
+                    Ok(false) => {
+                        shop.scheduled = None;
+                        self.books.schedule.pop();
+                        self.books.watch(shop);
+                    }
+                    Err(what) => {
+                        let id = id.clone();
+                        self.fail(&id, what);
+                    }
                 }
-                shop.scheduled = None;
-                self.books.schedule.pop();
-                self.books.watch(shop);
             } else {
                 self.books.schedule.pop();
             }
@@ -411,8 +473,18 @@ impl Engine {
             missing: Vec::new(),
         };
         while !rest.is_empty() {
-            let entry = read_entry(&mut rest)?;
-            let missing = self.apply_entry(entry, shop_id)?;
+            let mut entry = read_entry(&mut rest)?;
+            let missing = match attempt(|| self.apply_entry(&mut entry, shop_id)) {
+                Ok(missing) => missing?,
+                Err(what) => {
+                    let command = entry.command.as_ref().map(Command::from);
+                    let of = command.map(|command| command.shop_id().to_owned());
+                    let of = of.unwrap_or_default();
+                    let text = format!("an entry of {of} that contradicts itself: {what}");
+                    self.fail(&of, what);
+                    return value_error(text);
+                }
+            };
             if !missing.is_empty() {
                 applied.missing = missing.concat();
                 break;
@@ -423,13 +495,21 @@ impl Engine {
         Ok(applied)
     }
 
-    /// Applies an entry, or names the chunks that takes. With `only` that shop's alone.
-    fn apply_entry(&mut self, entry: record::Entry, only: &str) -> Result<Missing, Error> {
+    /// Applies an entry, or names the chunks that takes. With `only` that shop's alone. The facts are gone then.
+    fn apply_entry(&mut self, entry: &mut record::Entry, only: &str) -> Result<Missing, Error> {
         let Some(command) = &entry.command else {
             return value_error("an entry without a command");
         };
-        if entry.facts.iter().any(|fact| fact.fact.is_none()) {
-            return value_error("an entry with an unknown fact");
+        for fact in &entry.facts {
+            match &fact.fact {
+                None => return value_error("an entry with an unknown fact"),
+                Some(Fact::ShopApplied(applied))
+                    if !applied.shop.as_ref().is_some_and(knows_its_agents) =>
+                {
+                    return value_error("an entry with a shop that names an unknown agent");
+                }
+                _ => {}
+            }
         }
         let view = Command::from(command);
         let shop_id = view.shop_id();
@@ -443,14 +523,14 @@ impl Engine {
         }
         if let Some(shop) = self.shops.get_mut(shop_id) {
             self.books.begin(shop);
-            if shop.has_segments() && !gives_a_contact(&entry, &view) {
+            if shop.has_segments() && !gives_a_contact(&entry.facts, &view) {
                 fetch(shop, &view, Purpose::Apply, &mut self.chunks, &mut missing)?;
                 if !missing.is_empty() {
                     return Ok(missing);
                 }
             }
             let was_deleted = shop.deleted;
-            shop.apply_entry(&view, entry.facts, entry.now_ms);
+            shop.apply_entry(&view, std::mem::take(&mut entry.facts), entry.now_ms);
             shop.forget_fetched();
             self.books.watch(shop);
             if shop.deleted != was_deleted {
@@ -458,6 +538,9 @@ impl Engine {
                     .enter(shop_id.into(), shop.deleted, shop.partition);
             }
             return Ok(missing);
+        }
+        if self.failing.shops.contains_key(shop_id) {
+            return value_error(format!("an entry of {shop_id}, which has failed"));
         }
         let creates = |fact: &record::Fact| {
             matches!(&fact.fact, Some(Fact::ShopApplied(applied))
@@ -468,7 +551,7 @@ impl Engine {
         }
         let mut shop = Shop::new(self.partition_of(shop_id));
         self.books.begin(&mut shop);
-        shop.apply_entry(&view, entry.facts, entry.now_ms);
+        shop.apply_entry(&view, std::mem::take(&mut entry.facts), entry.now_ms);
         self.put(shop);
         Ok(missing)
     }
@@ -483,7 +566,7 @@ impl Engine {
         } = read_entry(&mut entry)?;
         match command {
             Some(command) if entry.is_empty() => {
-                let ran = self.run(&(&command).into(), now_ms, &actor, 0, log)?;
+                let ran = self.run(&(&command).into(), now_ms, &actor, 0, log);
                 Ok(self.answer(ran))
             }
             Some(_) => value_error("more than one entry"),
@@ -524,27 +607,36 @@ impl Engine {
                 sessions.insert((session.clone(), id.to_string()));
             }
         }
+        for (id, of_failed) in &self.failing.shops {
+            for session in of_failed {
+                sessions.insert((session.clone(), id.to_string()));
+            }
+        }
         sessions.into_iter().collect()
     }
 
     /// A shop's canonical snapshot.
     pub fn snapshot(&mut self, shop_id: &str) -> Result<Vec<u8>, Error> {
-        let mut missing = Missing::default();
-        self.reach(shop_id, &mut missing)?;
-        match self.shops.get(shop_id) {
-            Some(shop) => Ok(shop.snapshot(&self.chunks)?),
-            None if missing.is_empty() => Err(Error::UnknownShop(shop_id.to_owned())),
-            None => value_error("chunks of the shop are missing"),
-        }
+        self.at(shop_id, |engine| {
+            let mut missing = Missing::default();
+            engine.reach(shop_id, &mut missing)?;
+            match engine.shops.get(shop_id) {
+                Some(shop) => Ok(shop.snapshot(&engine.chunks)?),
+                None if missing.is_empty() => Err(engine.not_there(shop_id)),
+                None => value_error("chunks of the shop are missing"),
+            }
+        })
     }
 
     /// Puts a shop in place as the snapshot says.
     pub fn load_snapshot(&mut self, snapshot: &[u8]) -> Result<(), Error> {
-        let mut shop = Shop::from_snapshot(snapshot, |id| {
-            let partition = self.partition_of(id);
-            (partition, self.books.generations[partition as usize])
-        })
-        .map_err(|what| Error::Value(format!("not a snapshot: {what}")))?;
+        let mut shop = reading("a snapshot", || {
+            Shop::from_snapshot(snapshot, |id| {
+                let partition = self.partition_of(id);
+                (partition, self.books.generations[partition as usize])
+            })
+            .map_err(|what| Error::Value(format!("not a snapshot: {what}")))
+        })?;
         self.books.begin(&mut shop);
         shop.keeping.changed_in = shop.keeping.generation;
         self.put(shop);
@@ -562,9 +654,9 @@ impl Engine {
 }
 
 /// Whether an agent receives the buyer who asked: whatever the contact was, it is replaced.
-fn gives_a_contact(entry: &record::Entry, command: &Command) -> bool {
+fn gives_a_contact(facts: &[record::Fact], command: &Command) -> bool {
     matches!(command, Command::Route(_))
-        && entry.facts.iter().any(|fact| {
+        && facts.iter().any(|fact| {
             matches!(&fact.fact, Some(Fact::Decided(decided))
                 if decided.buyer_id.is_empty() && decided.outcome() == Outcome::Agent)
         })

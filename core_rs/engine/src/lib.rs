@@ -24,6 +24,7 @@ mod due;
 mod engine;
 mod entry;
 mod facts;
+mod failing;
 mod filter;
 mod hold;
 mod ids;
@@ -73,7 +74,7 @@ pub use batch::BatchAnswer;
 pub use command::Answer;
 pub use engine::{Applied, Engine, Error, partition_of};
 pub use logs::PartitionEntries;
-pub use storage::{Flushed, Partition, filter_of, merge_chunks};
+pub use storage::{Flushed, OneShop, Partition, filter_of, merge_chunks};
 
 /// Version of the arithmetic by which entries are applied; written into records and snapshots.
 pub const RULES_VERSION: u32 = 1;

@@ -4,6 +4,7 @@ use prost::Message;
 
 use crate::RULES_VERSION;
 use crate::buyers::Contact;
+use crate::document::knows_its_agents;
 use crate::inquiry;
 use crate::install::PoolSeed;
 use crate::maps::Map;
@@ -46,10 +47,7 @@ impl Shop {
             .map(|agent| (agent.agent_id.as_str(), ()))
             .collect();
         let known = |id: &String| agents.contains_key(id.as_str());
-        let buyers = document.settings.iter().flat_map(|s| &s.buyer_agents);
-        if !document.groups.iter().flat_map(|g| &g.agent_ids).all(known)
-            || !buyers.map(|buyer| &buyer.agent_id).all(known)
-        {
+        if !knows_its_agents(&document) {
             return Err("the shop names an unknown agent".to_owned());
         }
 

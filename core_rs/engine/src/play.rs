@@ -12,6 +12,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use crate::command::NEEDS_CHUNKS;
 use crate::engine::{Engine, Error};
 use crate::facts::{Decided, Fact, text};
+use crate::failing::FAILED;
 use crate::ids;
 use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
@@ -504,9 +505,12 @@ impl<'a> Play<'a> {
             self.played.busy_met |= engine.busy_met(&self.playing);
         }
         engine.scratch.facts.clear();
-        let answer = engine.run(&command.into(), at_ms, "", 0, &mut self.entries)?;
+        let answer = engine.run(&command.into(), at_ms, "", 0, &mut self.entries);
         if answer.code == NEEDS_CHUNKS {
             return Err(not_loaded());
+        }
+        if answer.code == FAILED {
+            return Err(Error::Value("the engine failed at the shop".to_owned()));
         }
         if configures {
             engine.suppose(&self.playing);

@@ -7,6 +7,7 @@ use crate::cache::Missing;
 use crate::command::Answer;
 use crate::decode;
 use crate::engine::{Engine, Error};
+use crate::failing::caught;
 use crate::proto::fenliu::engine::v1::QueryKind;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
@@ -45,14 +46,26 @@ impl Engine {
         if let Err(refusal) = validation::id(&shop_id, "shop_id") {
             return Ok(Answer::new(Err(refusal), partition));
         }
+        if let Some(refusal) = self.unavailable(&shop_id) {
+            return Ok(Answer::new(Err(refusal), partition));
+        }
         let mut missing = Missing::default();
-        let shop = self.reach(&shop_id, &mut missing)?;
-        let found = shop.filter(|shop| shop.exists()).map(|shop| answer(shop));
+        let found = caught(|| {
+            let shop = self.reach(&shop_id, &mut missing)?;
+            Ok(shop.filter(|shop| shop.exists()).map(|shop| answer(shop)))
+        });
         if !missing.is_empty() {
             return Ok(Answer::needs(&missing, partition));
         }
-        let result = found.ok_or_else(|| Refusal::of(Reason::ShopNotFound, "shop_id"));
-        Ok(Answer::new(result, partition))
+        let result =
+            found.map(|found| found.ok_or_else(|| Refusal::of(Reason::ShopNotFound, "shop_id")));
+        Ok(match result {
+            Ok(result) => Answer::new(result, partition),
+            Err(what) => {
+                let ran = self.failed(&shop_id, what);
+                self.answer(ran)
+            }
+        })
     }
 
     fn list_shops(&mut self, request: &[u8]) -> Result<Answer, Error> {
@@ -64,8 +77,16 @@ impl Engine {
         let mut missing = Missing::default();
         let mut shops = Vec::new();
         for id in &ids {
-            if let Some(shop) = self.reach(id, &mut missing)? {
-                shops.push(summary(shop));
+            match caught(|| Ok(self.reach(id, &mut missing)?.map(|shop| summary(shop)))) {
+                Ok(found) => shops.extend(found),
+                Err(what) => self.fail(id, what),
+            }
+            if self.failing.shops.contains_key(id) {
+                // There is such a shop; what it is like is not known now.
+                shops.push(api::ShopSummary {
+                    shop_id: id.to_string(),
+                    ..Default::default()
+                });
             }
         }
         if !missing.is_empty() {

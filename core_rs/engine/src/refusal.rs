@@ -3,9 +3,15 @@
 use std::fmt::Display;
 
 use prost::Message;
-use prost_types::Any;
+use prost_types::{Any, Duration};
 
-use crate::proto::google::rpc::{ErrorInfo, Status};
+use crate::proto::google::rpc::{ErrorInfo, RetryInfo, Status};
+
+/// When to ask again for a shop that is being read back.
+const RETRY_DELAY: Duration = Duration {
+    seconds: 0,
+    nanos: 500_000_000,
+};
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,10 @@ pub enum Reason {
     ShopInUse,
     HopLimit,
     StaleEtag,
+    /// The engine failed at this call.
+    Internal,
+    /// The engine failed at the shop before.
+    ShopUnavailable,
 }
 
 impl Reason {
@@ -42,6 +52,8 @@ impl Reason {
             Self::ShopInUse => (9, "SHOP_IN_USE", "conversations are open or buyers wait"),
             Self::HopLimit => (9, "HOP_LIMIT", "at most 10 hops"),
             Self::StaleEtag => (10, "STALE_ETAG", ""),
+            Self::Internal => (13, "INTERNAL", "the engine failed"),
+            Self::ShopUnavailable => (14, "SHOP_UNAVAILABLE", "is being read back after a failure"),
         }
     }
 }
@@ -127,13 +139,23 @@ impl Refusal {
             domain: "fenliu".to_owned(),
             metadata,
         };
+        let mut details = vec![Any {
+            type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
+            value: info.encode_to_vec(),
+        }];
+        if matches!(self.reason, Reason::ShopUnavailable) {
+            details.push(Any {
+                type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+                value: RetryInfo {
+                    retry_delay: Some(RETRY_DELAY),
+                }
+                .encode_to_vec(),
+            });
+        }
         Status {
             code,
             message,
-            details: vec![Any {
-                type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
-                value: info.encode_to_vec(),
-            }],
+            details,
         }
         .encode_to_vec()
     }

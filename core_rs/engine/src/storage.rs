@@ -1,7 +1,7 @@
 //! Stored state: manifests, chunks handed in, what is flushed, and what may be forgotten.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use prost::Message;
@@ -9,7 +9,8 @@ use prost::Message;
 use crate::RULES_VERSION;
 use crate::cache::Missing;
 use crate::chunks::{self, Chunk, Cutter, Lifetimes};
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, partition_of};
+use crate::failing::reading;
 use crate::filter::Filter;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::Generation;
@@ -32,6 +33,21 @@ pub struct Partition {
     stored: Vec<Named>,
     touched: Vec<Arc<str>>,
     generation: Generation,
+    /// Those at which the engine failed, with their presence sessions.
+    failed: BTreeMap<Arc<str>, Vec<String>>,
+}
+
+/// One shop, out of an engine.
+pub struct OneShop {
+    place: Place,
+    touched: bool,
+    generation: Generation,
+}
+
+enum Place {
+    Loaded(Box<Shop>),
+    Stored(Stored),
+    Nowhere,
 }
 
 /// What a loaded shop gives to be stored.
@@ -70,6 +86,9 @@ impl Engine {
         }
         let recent = self.books.generations[partition as usize];
         for (id, mut stored) in shops {
+            if self.failing.shops.contains_key(&id) {
+                continue; // brought anew, it is read from a manifest
+            }
             let Some(shop) = self.shops.get_mut(&id) else {
                 let before = self.stored.take(&id);
                 self.chunks
@@ -138,8 +157,13 @@ impl Engine {
 
     /// What is to be stored of a loaded shop.
     pub fn flush(&mut self, shop_id: &str) -> Result<Flushed, Error> {
-        let shop = self.shops.get_mut(shop_id);
-        let shop = shop.ok_or_else(|| Error::UnknownShop(shop_id.to_owned()))?;
+        self.at(shop_id, |engine| engine.flush_loaded(shop_id))
+    }
+
+    fn flush_loaded(&mut self, shop_id: &str) -> Result<Flushed, Error> {
+        let Some(shop) = self.shops.get_mut(shop_id) else {
+            return Err(self.not_there(shop_id));
+        };
         let stored = record::StoredShop {
             shop_id: shop_id.to_owned(),
             next_due_ms: shop.first_due().map(|(due, _)| due),
@@ -174,7 +198,7 @@ impl Engine {
                 self.chunks.name_missing(&stored.head, &mut missing);
                 (stored, stored.lifetimes())
             }
-            (None, None) => return Err(Error::UnknownShop(shop_id.to_owned())),
+            (None, None) => return Err(self.not_there(shop_id)),
         };
         let refs = stored.segments.iter().flat_map(|segment| &segment.chunks);
         let needed = refs.filter(|chunk| lifetimes.anything(chunk.newest_ms));
@@ -294,7 +318,11 @@ impl Engine {
             stored: Vec::new(),
             touched: Vec::new(),
             generation: self.books.generations[partition as usize],
+            failed: BTreeMap::new(),
         };
+        let partitions = self.partitions;
+        let of_it = |id: &Arc<str>| partition_of(id, partitions) == partition;
+        taken.failed = self.failing.take(of_it);
         for id in ids {
             self.books.strike(&id, partition);
             if let Some(id) = self.books.touched.take(&id) {
@@ -323,10 +351,59 @@ impl Engine {
             self.books.enter(id.clone(), stored.deleted, partition);
             self.stored.put(id, stored);
         }
+        self.failing.shops.extend(shops.failed);
+    }
+
+    /// Takes one shop out of this engine.
+    pub fn remove_shop(&mut self, shop_id: &str) -> OneShop {
+        let partition = self.partition_of(shop_id);
+        self.failing.shops.remove(shop_id);
+        self.books.strike(shop_id, partition);
+        let touched = self.books.touched.remove(shop_id);
+        let place = match (self.take(shop_id), self.stored.take(shop_id)) {
+            (Some(shop), _) => Place::Loaded(shop.into()),
+            (None, Some(stored)) => Place::Stored(stored),
+            (None, None) => Place::Nowhere,
+        };
+        OneShop {
+            place,
+            touched,
+            generation: self.books.generations[partition as usize],
+        }
+    }
+
+    /// Replaces a shop by that of another engine, where it was not looked for between a `rotate` and the
+    /// `install` that follows from it.
+    pub fn put_shop(&mut self, shop_id: &str, one: OneShop) {
+        self.remove_shop(shop_id);
+        let partition = self.partition_of(shop_id);
+        let id: Arc<str> = shop_id.into();
+        // What the shop has learned is of earlier generations then, or of the recent one.
+        let generation = &mut self.books.generations[partition as usize];
+        *generation = one.generation.max(*generation);
+        if one.touched {
+            self.books.touched.insert(id.clone());
+        }
+        match one.place {
+            Place::Loaded(mut shop) => {
+                self.books.uses += 1;
+                shop.keeping.used = self.books.uses;
+                self.put(*shop);
+            }
+            Place::Stored(stored) => {
+                self.books.enter(id.clone(), stored.deleted, partition);
+                self.stored.put(id, stored);
+            }
+            Place::Nowhere => {}
+        }
     }
 
     /// The partition and where its shops are stored, in order.
     fn read_manifest(&self, manifest: &[u8]) -> Result<(u32, Vec<Named>), Error> {
+        reading("a manifest", || self.shops_of_manifest(manifest))
+    }
+
+    fn shops_of_manifest(&self, manifest: &[u8]) -> Result<(u32, Vec<Named>), Error> {
         let manifest = record::Manifest::decode(manifest).map_err(no_manifest)?;
         let (version, partition) = (manifest.rules_version, manifest.partition);
         if version != RULES_VERSION {
@@ -417,5 +494,7 @@ pub fn merge_chunks(
         contact_lifetime_ms,
         contacts_since_ms,
     };
-    Ok(chunks::merge(sources, first, end, lifetimes)?)
+    reading("a segment", || {
+        Ok(chunks::merge(sources, first, end, lifetimes)?)
+    })
 }

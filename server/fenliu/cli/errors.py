@@ -43,6 +43,7 @@ REASONS = {
     "DEADLINE_GONE": "轮到这次调用之前已经超时",
     "JOURNAL_UNAVAILABLE": "存储暂时不可用，请稍后再试",
     "OWNER_UNREACHABLE": "负责这家店铺的进程正在重启，请稍后再试",
+    "SHOP_UNAVAILABLE": "这家店铺出错后正在恢复，请稍后再试",
     "DRAINING": "服务器正在停止",
     "INTERNAL": "服务器内部错误",
 }

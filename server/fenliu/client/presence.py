@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError, Message
 
 from fenliu.client.channel import new_channel
 from fenliu.client.errors import FenliuError
-from fenliu.client.retry import pause_s
+from fenliu.client.retry import pause_s, retried
 from fenliu.v1 import presence_pb2, types_pb2
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,8 @@ class Presence:
         self._unsent: dict[_Key, _Said] = {}
         self._sent: dict[str, _Said] = {}
         """By update id, in the order sent."""
+        self._put_off: dict[_Key, _Said] = {}
+        """What the server could not take just then, until it is said again."""
         self._kept: dict[_Key, presence_pb2.PresenceUpdate] = {}
         """What the server has of agents who are not OFFLINE."""
         self._changed = asyncio.Event()
@@ -149,8 +151,10 @@ class Presence:
             status=status,
             awaiting=awaiting,
         )
-        said = self._unsent.setdefault((shop_id, agent_id), _Said(update))
+        key = (shop_id, agent_id)
+        said = self._unsent.get(key) or self._put_off.pop(key, None) or _Said(update)
         said.update = update
+        self._unsent[key] = said
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         said.waiters.append(waiter)
         self._changed.set()
@@ -261,12 +265,35 @@ class Presence:
                 continue
             update, refused = said.update, ack.HasField("status")
             key = (update.shop_id, update.agent_id)
+            error = FenliuError.from_status(ack.status) if refused else None
+            earlier = self._put_off.pop(key, None)
+            if earlier is not None:
+                said.waiters = earlier.waiters + said.waiters
+            if error is not None and retried(error):
+                self._say_later(key, said, pause_s(1, error.pushback_ms))
+                self._watch_for_stall()
+                continue
             if refused or update.status == types_pb2.PRESENCE_STATUS_OFFLINE:
                 self._kept.pop(key, None)
             else:
                 self._kept[key] = update
-            said.settle(FenliuError.from_status(ack.status) if refused else None)
+            said.settle(error)
             self._watch_for_stall()
+
+    def _say_later(self, key: _Key, said: _Said, wait_s: float) -> None:
+        """Says it again after a while, unless a later word is there by then."""
+        later = self._unsent.get(key)
+        if later is not None:
+            later.waiters = said.waiters + later.waiters
+            return
+        self._put_off[key] = said
+        asyncio.get_running_loop().call_later(wait_s, self._say_again, key, said)
+
+    def _say_again(self, key: _Key, said: _Said) -> None:
+        if self._put_off.get(key) is said:
+            del self._put_off[key]
+            self._unsent[key] = said
+            self._changed.set()
 
     def _take_back(self) -> None:
         """What was sent and not acknowledged is to be sent again, unless a later word is there."""
@@ -283,8 +310,9 @@ class Presence:
         if self._ended is None:
             self._ended = error
         self._take_back()
-        for said in self._unsent.values():
+        for said in (*self._put_off.values(), *self._unsent.values()):
             said.settle(self._ended)
+        self._put_off.clear()
         self._unsent.clear()
         self._tell_connected(False)
 

@@ -6,7 +6,14 @@ Knows what happens when, and what rests on what; knows no rule.
 from fenliu.dispatch.check import Checked, Problem, check, steps_of, storage_problem
 from fenliu.dispatch.clock import Clock, TraceClock, WallClock
 from fenliu.dispatch.dispatcher import Dispatcher, PendingBatch
-from fenliu.dispatch.dispatching import Answer, BatchAnswer, BatchToCome, Dispatching
+from fenliu.dispatch.dispatching import (
+    FAILED,
+    SHOP_UNAVAILABLE,
+    Answer,
+    BatchAnswer,
+    BatchToCome,
+    Dispatching,
+)
 from fenliu.dispatch.errors import (
     ClockRefused,
     DeadlineGone,
@@ -19,6 +26,8 @@ from fenliu.dispatch.errors import (
 from fenliu.dispatch.stored import Keeping
 
 __all__ = [
+    "FAILED",
+    "SHOP_UNAVAILABLE",
     "Answer",
     "BatchAnswer",
     "BatchToCome",

@@ -18,11 +18,12 @@ from typing import Any
 
 from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.commits import NO_RECORD, Commits
-from fenliu.dispatch.dispatching import Answer, BatchAnswer
+from fenliu.dispatch.dispatching import FAILED, Answer, BatchAnswer
 from fenliu.dispatch.errors import DeadlineGone, EngineFailure, JournalUnavailable, Overloaded
 from fenliu.dispatch.fairness import FairLine
 from fenliu.dispatch.load import LoopLoad
 from fenliu.dispatch.pace import BUDGET_S, Pace
+from fenliu.dispatch.shops import FailedShops
 from fenliu.dispatch.stored import Keeping, StoredState
 from fenliu.engine import CommandKind, Core, Engine, QueryKind
 from fenliu.journal import Journal, JournalError
@@ -130,6 +131,7 @@ class Dispatcher:
         self._setbacks = 0  # times in a row, with no commit between
         self._tasks: set[asyncio.Task[None]] = set()
         self._state = StoredState(self, journal, core, keeping, self._partitions)
+        self._shops = FailedShops(self, journal, core)
         self._sealing: dict[int, asyncio.Future[tuple[int, int]]] = {}
         """Partitions to be closed at a record's end; given that record's number and the tail's bytes."""
 
@@ -238,6 +240,7 @@ class Dispatcher:
             except BaseException as error:
                 raise self.engine_failed(error) from error
             self._pace.did(decided)
+            self._look_for_failures()
             if code == MISSING:
                 await self._fetch(result, losses)
                 total = first + 1  # not known yet; there is at least the one that needs something
@@ -273,6 +276,7 @@ class Dispatcher:
             if code != MISSING:
                 break
             await self._fetch(body, self._losses)
+        self._look_for_failures()
         if partition != MALFORMED:
             await self._durable(partition)
         elif code == 0:  # it spans all shops
@@ -388,7 +392,14 @@ class Dispatcher:
             raise self.engine_failed(error) from error
         if entry:
             self._commits.gather(partition, 1, entry)
+        elif code == FAILED:
+            self._look_for_failures()
         return code, body, partition
+
+    def _look_for_failures(self) -> None:
+        """Sees to it that shops at which the engine has failed are read back."""
+        if failures := self._engine.failures():
+            self._shops.failed(failures)
 
     async def _fetch(self, ids: bytes, losses: int) -> None:
         """Gets the engine chunks; raises when decisions made before have been taken back meanwhile."""
@@ -403,6 +414,7 @@ class Dispatcher:
         except BaseException as error:
             raise self.engine_failed(error) from error
         self._commits.gather_all(entries)
+        self._look_for_failures()
         await self._yield(losses)
 
     async def _yield(self, losses: int) -> None:
@@ -438,6 +450,7 @@ class Dispatcher:
         except BaseException as error:
             raise self.engine_failed(error) from error
         self._commits.gather_all(entries)
+        self._look_for_failures()
         return bool(entries)
 
     # For what is stored
@@ -462,6 +475,20 @@ class Dispatcher:
         sealed = await future
         await self._durable(partition)
         return sealed
+
+    # For shops that are read back
+
+    async def durable(self, partition: int) -> None:
+        """Everything decided of the partition so far is durable. Raises JournalUnavailable."""
+        await self._durable(partition, 0)
+
+    def still(self, partition: int) -> asyncio.Lock:
+        """Held by who needs that no snapshot of the partition is made meanwhile."""
+        return self._state.still(partition)
+
+    def unusable(self) -> Collection[tuple[int, int]]:
+        """(partition, seq) of snapshots known to be damaged."""
+        return self._state.unusable
 
     # For the commits
 
@@ -516,7 +543,7 @@ class Dispatcher:
     # Mending
 
     def engine_failed(self, error: BaseException) -> EngineFailure:
-        """For an exception out of the engine: it may have left any shop half changed."""
+        """For an exception out of the engine, at no shop in particular: it may have left any half changed."""
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
         log.critical("the engine failed", exc_info=error)
@@ -586,6 +613,7 @@ class Dispatcher:
         else:
             for partition in partitions:
                 self._engine.take_partition(engine, partition)
+        self._shops.replaced(partitions)
 
     def _set_healthy(self, healthy: bool) -> None:
         if healthy != self._healthy:

@@ -9,6 +9,10 @@ from typing import Protocol
 from fenliu.dispatch.clock import Clock
 from fenliu.engine import CommandKind, QueryKind
 
+FAILED, SHOP_UNAVAILABLE = 13, 14
+"""Codes of an answer by which nothing was decided though nothing was wrong with what was asked: the engine failed,
+now or before at this shop, which is being read back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

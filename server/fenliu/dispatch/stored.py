@@ -106,6 +106,7 @@ class StoredState:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fenliu-snapshots")
         self._too_much = False
         self._room = asyncio.Lock()  # held by who makes room; others wait for it
+        self._making: dict[int, asyncio.Lock] = {}  # held while a partition's snapshot is made
         self.unusable: set[tuple[int, int]] = set()
         """(partition, seq) of snapshots that were found damaged."""
 
@@ -167,6 +168,14 @@ class StoredState:
 
         Raises JournalUnavailable when what it would hold is lost.
         """
+        async with self.still(partition):
+            await self._snapshot(partition)
+
+    def still(self, partition: int) -> asyncio.Lock:
+        """Held by who needs that no snapshot of the partition is made meanwhile."""
+        return self._making.setdefault(partition, asyncio.Lock())
+
+    async def _snapshot(self, partition: int) -> None:
         losses = self._host.losses
         seq, size = await self._host.sealed(partition)
         try:

@@ -27,7 +27,7 @@ __all__ = [
     "partition_of",
 ]
 
-API_VERSION = 6
+API_VERSION = 7
 """The face this package was written for; a core of another version is not loaded."""
 RULES_VERSION = 1
 """The arithmetic by which entries are applied; a core of another version is not loaded."""
@@ -80,6 +80,10 @@ class Engine(Protocol):
     def state_hash(self) -> bytes: ...
 
     def take_partition(self, other: Self, partition: int) -> None: ...
+
+    def take_shop(self, other: Self, shop_id: str) -> None: ...
+
+    def failures(self) -> list[tuple[str, str]]: ...
 
     def load_manifest(self, manifest: bytes) -> int: ...
 

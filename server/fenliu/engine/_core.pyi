@@ -22,6 +22,10 @@ class Engine:
 
     Bytes are encoded protobuf messages. A status `code` is a canonical gRPC code; with a code other
     than 0 the reply is an encoded `google.rpc.Status`. Not to be shared between processes by fork.
+
+    A failure of its own while a shop is at work (a bug) fails that call, or that element of a batch, with code
+    13, and that shop until `take_shop` or `take_partition` brings it anew: its commands and queries get
+    code 14, others' go on (docs/engine.md section 15).
     """
 
     def __init__(self, partitions: int) -> None:
@@ -84,8 +88,8 @@ class Engine:
 
         With `shop_id` only that shop's; others are passed over. Returns (count, end, missing): how many
         were passed or applied, the offset behind the last of them, and the ids of chunks that the next
-        one needs: b"" when all are done. Raises ValueError when the bytes are no entries; those before
-        the bad one are applied.
+        one needs: b"" when all are done. Raises ValueError when the bytes are no entries, or contradict
+        themselves; those before the bad one are applied, and the shop of one that contradicts itself has failed.
         """
 
     def redecide(self, entry: bytes) -> tuple[int, bytes, int, bytes]:
@@ -122,6 +126,15 @@ class Engine:
 
         Raises ValueError when the two do not have the same number of partitions.
         """
+
+    def take_shop(self, other: Engine, shop_id: str) -> None:
+        """Replaces this engine's shop by that of `other`, which loses it; none there: there is no such shop.
+
+        Not between a `rotate` of its partition and the `install` that follows. Raises as `take_partition`.
+        """
+
+    def failures(self) -> list[tuple[str, str]]:
+        """(shop id, what happened) of each failure since this was asked last; shop "": at none, by bytes alone."""
 
     # Stored state: docs/engine.md section 13.
 

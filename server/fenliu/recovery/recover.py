@@ -70,6 +70,23 @@ def recover(
     return engine, recovered
 
 
+def recover_shop(
+    journal: Reader, core: Core, shop_id: str, *, unusable: Collection[tuple[int, int]] = ()
+) -> Engine:
+    """A fresh engine in which this shop, and it alone, is as its partition's log says.
+
+    Its caller sees to it that no snapshot of the partition is being made. Not for the event loop. Raises as
+    `recover`, CorruptSnapshot also where that goes by an older one.
+    """
+    partition = partition_of(shop_id, journal.partitions)
+    engine = core.engine(journal.partitions)
+    base = _load(journal, engine, partition, core.rules_version, unusable=unusable)
+    for record in records(journal, core, partition, base + 1):
+        apply_record(journal, engine, record, shop_id)
+        engine.shrink(TAIL_BYTES)
+    return engine
+
+
 def manifest_before(
     journal: Reader, core: Core, shop_id: str, seq: int, earlier: bytes = b""
 ) -> tuple[bytes, dict[bytes, bytes]]:

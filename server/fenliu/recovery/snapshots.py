@@ -124,7 +124,12 @@ class SnapshotWriter:
         places = ChunkStore(store.put, store.put_entries, store.fetch)
         for shop_id in engine.touched():
             before = shops.get(shop_id)
-            shops[shop_id] = flushed(self._core, engine, shop_id, before, places)
+            try:
+                stored = flushed(self._core, engine, shop_id, before, places)
+            except ValueError as error:  # out of the engine: what it was given contradicts itself
+                problem = f"shop {shop_id!r} cannot be stored: {error}"
+                raise CorruptSnapshot(manifest.partition, manifest.seq, problem) from error
+            shops[shop_id] = stored
         del manifest.shops[:]
         manifest.shops.extend(shop for _, shop in sorted(_by_id(shops.values())))
 

@@ -123,8 +123,13 @@ def malformed(message: str) -> Refusal:
 
 
 def engine_refusal(status: bytes) -> Refusal:
-    """A refusal the engine wrote."""
-    return Refusal(status_pb2.Status.FromString(status))
+    """A refusal the engine wrote, and when to try again, if it says that."""
+    parsed = status_pb2.Status.FromString(status)
+    retry = error_details_pb2.RetryInfo()
+    for detail in parsed.details:
+        if detail.Unpack(retry):
+            return Refusal(parsed, retry.retry_delay.ToMilliseconds())
+    return Refusal(parsed)
 
 
 def draining() -> Refusal:

@@ -20,6 +20,7 @@ Where to read, in the order of docs/engine.md:
 13. `keys` - what stands in generations and segments; `segments` - the format of chunks and how they are
     merged; `generations` - where a key is looked for; `contacts` - whom buyers consulted; `needed` - what
     a command needs; `stored` - which shops there are, loaded or stored; `memory` - how much they take
+14. `failing` - what a failure of the engine's own does to a shop
 
 Besides the engine: `explain` - why a logged decision came out as it did; `walked_steps` - its steps,
 walked again; `candidates` - how each agent stood.
@@ -35,7 +36,7 @@ from fenliu.engine.pure.segments import filter_of, merge_chunks
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"
-API_VERSION = 6
+API_VERSION = 7
 
 __all__ = [
     "API_VERSION",

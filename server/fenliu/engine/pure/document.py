@@ -111,3 +111,11 @@ def _bound_groups(
         for value in values:
             found.setdefault(value, set()).add(group.group_id)
     return {value: frozenset(group_ids) for value, group_ids in found.items()}
+
+
+def knows_its_agents(document: shop_pb2.Shop) -> bool:
+    """Whether all agents that groups and `buyer_agents` name are there: else it is no stored document."""
+    agents = {agent.agent_id for agent in document.agents}
+    return all(agents.issuperset(group.agent_ids) for group in document.groups) and all(
+        buyer.agent_id in agents for buyer in document.settings.buyer_agents
+    )

@@ -7,7 +7,7 @@ from typing import final
 from google.protobuf.message import Message
 
 from fenliu.engine.kinds import CommandKind, QueryKind
-from fenliu.engine.pure import due, needed, query, refusals, repeats, snapshot, wire
+from fenliu.engine.pure import due, failing, needed, query, refusals, repeats, snapshot, wire
 from fenliu.engine.pure import play as plays
 from fenliu.engine.pure.apply import apply_fact
 from fenliu.engine.pure.batches import BATCHES
@@ -21,7 +21,7 @@ from fenliu.engine.pure.entries import (
     split_entries,
 )
 from fenliu.engine.pure.needed import BEHIND, NEEDS_CHUNKS
-from fenliu.engine.pure.refusals import Refusal
+from fenliu.engine.pure.refusals import INTERNAL, Refusal
 from fenliu.engine.pure.settle import settle
 from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.stored import CHUNK_ID_BYTES, Shops
@@ -35,6 +35,10 @@ class Engine:
 
     Bytes are encoded protobuf messages. A status `code` is a canonical gRPC code; with a code other
     than 0 the reply is an encoded `google.rpc.Status`. Not to be shared between processes by fork.
+
+    A failure of its own while a shop is at work (a bug) fails that call, or that element of a batch, with code
+    13, and that shop until `take_shop` or `take_partition` brings it anew: its commands and queries get
+    code 14, others' go on (docs/engine.md section 15).
     """
 
     def __init__(self, partitions: int) -> None:
@@ -43,6 +47,7 @@ class Engine:
             raise ValueError("partitions must be within 1..65536")
         self._shops = Shops(partitions)
         self._facts_made = 0  # by the last command that was not refused before it came to its shop
+        self._failures: list[tuple[str, str]] = []
 
     # --- Deciding ---
 
@@ -64,15 +69,27 @@ class Engine:
             message = refusals.decode(command.message, request)
         except Refusal as refusal:
             return refusal.code, refusal.status(), -1, b""
+        except Exception as error:
+            return self._failed("", error)
         return self._decide(command, message, now_ms, actor, most_due)
 
     def _decide(
         self, command: Command, message: Message, now_ms: int, actor: str, most_due: int = 0
     ) -> tuple[int, bytes, int, bytes]:
+        """As `decide`. If that fails, the shop has failed with it, and nothing is logged."""
+        try:
+            return self._decide_in_shop(command, message, now_ms, actor, most_due)
+        except Exception as error:
+            return self._failed(command.shop_id(message), error)
+
+    def _decide_in_shop(
+        self, command: Command, message: Message, now_ms: int, actor: str, most_due: int
+    ) -> tuple[int, bytes, int, bytes]:
         shop_id = command.shop_id(message)
         partition = self._shops.partition_of(shop_id) if shop_id else -1
         try:
             command.validate(message)
+            self._refuse_failed(shop_id)
             missing = needed.chunks(self._shops, command, message, ids=True)
             if missing:
                 return NEEDS_CHUNKS, b"".join(missing), partition, b""
@@ -163,12 +180,19 @@ class Engine:
     def _missing_of_all(self, command: Command, items: list[bytes]) -> list[bytes]:
         missing: dict[bytes, None] = {}
         for item in items:
+            shop_id = ""
             try:
                 message = refusals.decode(command.message, item)
                 command.validate(message)
+                shop_id = command.shop_id(message)
+                self._refuse_failed(shop_id)
+                more = needed.chunks(self._shops, command, message, ids=True)
             except Refusal:
                 continue
-            missing.update(dict.fromkeys(needed.chunks(self._shops, command, message, ids=True)))
+            except Exception as error:
+                self._fail(shop_id, error)
+                continue
+            missing.update(dict.fromkeys(more))
         return list(missing)
 
     def tick(self, now_ms: int, most_due: int = 0, shop_id: str = "") -> list[PartitionEntries]:
@@ -181,7 +205,11 @@ class Engine:
         if shop_id:
             ticked.append(self._tick(shop_id, now_ms, most_due))
         else:
-            self._shops.load_due(now_ms)
+            for stored in self._shops.loadable_due(now_ms):
+                try:
+                    self._shops.find(stored)
+                except Exception as error:
+                    self._fail(stored, error)
             facts = 0
             while (first := self._shops.first_due(now_ms)) is not None:
                 ticked.append(self._tick(first, now_ms, most_due))
@@ -196,10 +224,13 @@ class Engine:
     def _tick(self, shop_id: str, now_ms: int, most_due: int) -> tuple[str, int, bytes]:
         """One shop, up to a time by which no more than about `most_due` effects are due."""
         self._facts_made = 0
-        shop = None if self._shops.missing_head(shop_id) else self._shops.find(shop_id)
-        if shop is not None:
-            end_ms = due.halfway(shop, max(now_ms, shop.last_now_ms), most_due)
-            now_ms = now_ms if end_ms is None else end_ms
+        try:
+            shop = None if self._shops.missing_head(shop_id) else self._shops.find(shop_id)
+            if shop is not None:
+                end_ms = due.halfway(shop, max(now_ms, shop.last_now_ms), most_due)
+                now_ms = now_ms if end_ms is None else end_ms
+        except Exception as error:
+            self._fail(shop_id, error)
         message = engine_pb2.Tick(shop_id=shop_id)
         _, _, partition, entry = self._decide(COMMANDS[CommandKind.TICK], message, now_ms, "")
         return shop_id, partition, entry
@@ -217,7 +248,30 @@ class Engine:
 
         Code -1: `reply` is the ids of the chunks it needs. Raises ValueError for an unknown kind.
         """
-        return query.answer(self._shops, QueryKind(kind), request)
+        return query.answer(self._shops, QueryKind(kind), request, self._fail)
+
+    # --- Failures: docs/engine.md section 15 ---
+
+    def failures(self) -> list[tuple[str, str]]:
+        """(shop id, what happened) of each failure since this was asked last; shop "": at none, by bytes alone."""
+        told, self._failures = self._failures, []
+        return told
+
+    def _fail(self, shop_id: str, error: Exception) -> None:
+        """The shop (if one was at work) is not used any more until it is brought anew."""
+        if shop_id:
+            self._shops.fail(shop_id)
+        self._failures.append((shop_id, failing.what_happened(error)))
+
+    def _failed(self, shop_id: str, error: Exception) -> tuple[int, bytes, int, bytes]:
+        """What a command is answered that failed: at this shop, or at none."""
+        self._fail(shop_id, error)
+        partition = self._shops.partition_of(shop_id) if shop_id else -1
+        return INTERNAL, Refusal("INTERNAL", "").status(), partition, b""
+
+    def _refuse_failed(self, shop_id: str) -> None:
+        if self._shops.has_failed(shop_id):
+            raise Refusal("SHOP_UNAVAILABLE", "shop_id")
 
     # --- The log ---
 
@@ -226,28 +280,40 @@ class Engine:
 
         With `shop_id` only that shop's; others are passed over. Returns (count, end, missing): how many
         were passed or applied, the offset behind the last of them, and the ids of chunks that the next
-        one needs: b"" when all are done. Raises ValueError when the bytes are no entries; those before
-        the bad one are applied.
+        one needs: b"" when all are done. Raises ValueError when the bytes are no entries, or contradict
+        themselves; those before the bad one are applied, and the shop of one that contradicts itself has failed.
         """
         count, end = 0, start
         for data, behind in split_entries(entries, start):
             entry = decode_entry(data)
             command, message = command_of(entry)
-            if shop_id in ("", command.shop_id(message)):
+            of = command.shop_id(message)
+            if shop_id in ("", of):
+                if self._shops.has_failed(of):
+                    raise ValueError(f"an entry of {of}, which has failed")
                 missing = needed.to_apply(self._shops, command, message, entry)
                 if missing:
                     return count, end, b"".join(missing)
-                self._apply(entry, command, message)
+                shop = self._shop_of(entry, of)
+                try:
+                    self._apply(shop, entry, command, message)
+                except Exception as error:
+                    self._fail(of, error)
+                    raise ValueError(f"an entry of {of} that contradicts itself") from error
             count, end = count + 1, behind
         return count, end, b""
 
-    def _apply(self, entry: engine_pb2.Entry, command: Command, message: Message) -> None:
-        shop_id = command.shop_id(message)
+    def _shop_of(self, entry: engine_pb2.Entry, shop_id: str) -> Shop:
         shop = self._shops.find(shop_id)
         if shop is None or not shop.exists:
             if not any(fact.HasField("shop_applied") for fact in entry.facts):
                 raise ValueError("an entry of a shop that does not exist")
             shop = shop or self._shops.new(shop_id, entry.now_ms)
+        return shop
+
+    def _apply(
+        self, shop: Shop, entry: engine_pb2.Entry, command: Command, message: Message
+    ) -> None:
         shop.last_now_ms = entry.now_ms
         for fact in entry.facts:
             apply_fact(shop, fact, entry.now_ms, message)
@@ -281,7 +347,10 @@ class Engine:
         def decide(
             kind: CommandKind, message: Message, now_ms: int
         ) -> tuple[int, bytes, int, bytes]:
-            return self._decide(COMMANDS[kind], message, now_ms, "")
+            decided = self._decide(COMMANDS[kind], message, now_ms, "")
+            if decided[0] == INTERNAL:
+                raise ValueError("the engine failed at the shop")
+            return decided
 
         return wire.encode(plays.play(script, playing, find, decide))
 
@@ -305,12 +374,13 @@ class Engine:
             raise ValueError("chunks of the shop are missing")
         shop = self._shops.find(shop_id)
         if shop is None:
+            self._shops.check_not_failed(shop_id)
             raise KeyError(shop_id)
         return snapshot.take(shop)
 
     def load_snapshot(self, snapshot: bytes) -> None:
         """Puts a shop in place as the snapshot says, replacing it. Raises ValueError for bad bytes."""
-        self._shops.put_snapshot(snapshot)
+        failing.reading("a snapshot", lambda: self._shops.put_snapshot(snapshot))
 
     def state_hash(self) -> bytes:
         """32 bytes over the whole state; docs/engine.md section 12. Raises ValueError as `snapshot`."""
@@ -325,6 +395,16 @@ class Engine:
             raise ValueError("the engines have different numbers of partitions")
         if other is not self:
             self._shops.take(other._shops, partition)
+
+    def take_shop(self, other: Engine, shop_id: str) -> None:
+        """Replaces this engine's shop by that of `other`, which loses it; none there: there is no such shop.
+
+        Not between a `rotate` of its partition and the `install` that follows. Raises as `take_partition`.
+        """
+        if self._shops.count != other._shops.count:
+            raise ValueError("the engines have different numbers of partitions")
+        if other is not self:
+            self._shops.take_shop(other._shops, shop_id)
 
     # --- Stored state: docs/engine.md section 13 ---
 

@@ -9,6 +9,7 @@ from fenliu.engine.answers import route_response
 from fenliu.engine.kinds import CommandKind
 from fenliu.engine.pure import closing, decision, wire
 from fenliu.engine.pure.commands import COMMANDS, Command
+from fenliu.engine.pure.document import knows_its_agents
 from fenliu.engine.v1 import engine_pb2
 from fenliu.v1 import dispatch_pb2, types_pb2
 
@@ -46,8 +47,12 @@ def decode_entry(data: bytes) -> engine_pb2.Entry:
         entry = wire.decode(engine_pb2.Entry, data)
     except (wire.MalformedError, wire.NotUtf8Error):
         raise ValueError("not an entry") from None
-    if any(fact.WhichOneof("fact") is None for fact in entry.facts):
-        raise ValueError("an entry with a fact of an unknown kind")
+    for fact in entry.facts:
+        kind = fact.WhichOneof("fact")
+        if kind is None:
+            raise ValueError("an entry with a fact of an unknown kind")
+        if kind == "shop_applied" and not knows_its_agents(fact.shop_applied.shop):
+            raise ValueError("an entry with a shop that names an unknown agent")
     return entry
 
 

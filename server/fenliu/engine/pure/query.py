@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from fenliu.engine.kinds import QueryKind
 from fenliu.engine.pure import validation
 from fenliu.engine.pure.needed import NEEDS_CHUNKS
-from fenliu.engine.pure.refusals import Refusal, decode
+from fenliu.engine.pure.refusals import INTERNAL, Refusal, decode
 from fenliu.engine.pure.state import Shop
 from fenliu.engine.pure.stored import Shops
 from fenliu.engine.pure.wire import encode
@@ -21,9 +21,15 @@ Answer = tuple[int, bytes, int]
 """(code, reply, partition), as `Engine.query` gives it."""
 
 
-def answer(shops: Shops, kind: QueryKind, request: bytes) -> Answer:
+Fail = Callable[[str, Exception], None]
+"""Told of a failure of the engine's own: at this shop, or at none ("")."""
+
+
+def answer(shops: Shops, kind: QueryKind, request: bytes, fail: Fail) -> Answer:
     asked = _OF_ONE_SHOP.get(kind)
-    return _list_shops(shops, request) if asked is None else _of_one_shop(shops, asked, request)
+    if asked is None:
+        return _list_shops(shops, request, fail)
+    return _of_one_shop(shops, asked, request, fail)
 
 
 # --- About one shop ----------------------------------------------------------------------------
@@ -53,28 +59,34 @@ _OF_ONE_SHOP = {
 }
 
 
-def _of_one_shop(shops: Shops, asked: _OfOneShop, request: bytes) -> Answer:
-    partition = -1
+def _of_one_shop(shops: Shops, asked: _OfOneShop, request: bytes, fail: Fail) -> Answer:
+    partition, shop_id = -1, ""
     try:
         message: Any = decode(asked.message, request)
         if message.shop_id:
             partition = shops.partition_of(message.shop_id)
         asked.validate(message)
-        missing = shops.missing_head(message.shop_id)
+        shop_id = message.shop_id
+        if shops.has_failed(shop_id):
+            raise Refusal("SHOP_UNAVAILABLE", "shop_id")
+        missing = shops.missing_head(shop_id)
         if missing:
             return NEEDS_CHUNKS, b"".join(missing), partition
-        shop = shops.find(message.shop_id)
+        shop = shops.find(shop_id)
         if shop is None or not shop.exists:
             raise Refusal("SHOP_NOT_FOUND", "shop_id")
         return 0, encode(asked.answer(shop)), partition
     except Refusal as refusal:
         return refusal.code, refusal.status(), partition
+    except Exception as error:
+        fail(shop_id, error)
+        return INTERNAL, Refusal("INTERNAL", "").status(), partition
 
 
 # --- About all ---------------------------------------------------------------------------------
 
 
-def _list_shops(shops: Shops, request: bytes) -> Answer:
+def _list_shops(shops: Shops, request: bytes, fail: Fail) -> Answer:
     try:
         message = decode(shop_pb2.ListShopsRequest, request)
         validation.list_shops(message)
@@ -88,9 +100,16 @@ def _list_shops(shops: Shops, request: bytes) -> Answer:
     if missing:
         return NEEDS_CHUNKS, b"".join(dict.fromkeys(missing)), -1
     response = shop_pb2.ListShopsResponse()
-    for shop in map(shops.find, page):
-        if shop is not None:
-            response.shops.append(_summary(shop))
+    for shop_id in page:
+        try:
+            shop = shops.find(shop_id)
+            if shop is not None:
+                response.shops.append(_summary(shop))
+        except Exception as error:
+            fail(shop_id, error)
+        if shops.has_failed(shop_id):
+            # There is such a shop; what it is like is not known now.
+            response.shops.add(shop_id=shop_id)
     if len(shop_ids) > first + size:
         response.next_page_token = page[-1]
     return 0, encode(response), -1

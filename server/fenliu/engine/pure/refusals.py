@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -12,6 +12,7 @@ from fenliu.engine.pure.wire import encode
 M = TypeVar("M", bound=Message)
 
 _INVALID_ARGUMENT, _NOT_FOUND, _PERMISSION_DENIED, _FAILED_PRECONDITION, _ABORTED = 3, 5, 7, 9, 10
+INTERNAL, _UNAVAILABLE = 13, 14
 
 # reason: (canonical gRPC code, the rule's text; "" where the place that refuses says which)
 _TABLE = {
@@ -28,7 +29,11 @@ _TABLE = {
     "SHOP_IN_USE": (_FAILED_PRECONDITION, "conversations are open or buyers wait"),
     "HOP_LIMIT": (_FAILED_PRECONDITION, "at most 10 hops"),
     "STALE_ETAG": (_ABORTED, ""),
+    "INTERNAL": (INTERNAL, "the engine failed"),
+    "SHOP_UNAVAILABLE": (_UNAVAILABLE, "is being read back after a failure"),
 }
+_RETRY_DELAY_MS = 500
+"""When to ask again for a shop that is being read back."""
 
 
 class Refusal(Exception):
@@ -47,10 +52,17 @@ class Refusal(Exception):
         if self.field:
             info.metadata["field"] = self.field
         info.metadata["rule"] = self.rule
-        detail = any_pb2.Any(
-            type_url="type.googleapis.com/google.rpc.ErrorInfo", value=encode(info)
-        )
-        return encode(status_pb2.Status(code=self.code, message=str(self), details=[detail]))
+        details = [_detail(info)]
+        if self.code == _UNAVAILABLE:
+            delay = duration_pb2.Duration()
+            delay.FromMilliseconds(_RETRY_DELAY_MS)
+            details.append(_detail(error_details_pb2.RetryInfo(retry_delay=delay)))
+        return encode(status_pb2.Status(code=self.code, message=str(self), details=details))
+
+
+def _detail(message: Message) -> any_pb2.Any:
+    name = message.DESCRIPTOR.full_name
+    return any_pb2.Any(type_url=f"type.googleapis.com/{name}", value=encode(message))
 
 
 def malformed(message_name: str) -> Refusal:

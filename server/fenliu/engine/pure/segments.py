@@ -10,6 +10,7 @@ from itertools import pairwise
 from struct import Struct, error
 from typing import NamedTuple
 
+from fenliu.engine.pure.failing import reading
 from fenliu.engine.pure.keys import KINDS, Entry, Horizon
 
 MAX_CHUNK_BYTES = 65_536
@@ -112,11 +113,15 @@ def merge_chunks(
 
     An empty `end` is no end. Raises ValueError when a source is no segment.
     """
-    for source in sources:
-        _check(source)
     horizon = Horizon(now_ms, contact_lifetime_ms, contacts_since_ms)
-    runs = [_ranked(rank, source) for rank, source in enumerate(sources)]
-    return cut(_newest(merge(*runs), first, end, horizon))
+
+    def merged() -> list[bytes]:
+        for source in sources:
+            _check(source)
+        runs = [_ranked(rank, source) for rank, source in enumerate(sources)]
+        return cut(_newest(merge(*runs), first, end, horizon))
+
+    return reading("a segment", merged)
 
 
 def filter_of(content: bytes) -> bytes:

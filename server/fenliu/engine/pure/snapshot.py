@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 from fenliu.engine.pure import due, keys, segments, wire
+from fenliu.engine.pure.document import knows_its_agents
 from fenliu.engine.pure.parts import Contact, Conversation, Remembered, Waiting
 from fenliu.engine.pure.selection import Member, Pool
 from fenliu.engine.pure.state import Shop
@@ -174,6 +175,8 @@ def decode(data: bytes) -> engine_pb2.ShopSnapshot:
 
 def load(snapshot: engine_pb2.ShopSnapshot, shop: Shop) -> Shop:
     """Makes a new shop as the snapshot says. Raises ValueError if its parts do not fit together."""
+    if not knows_its_agents(snapshot.shop):
+        raise ValueError("the shop names an unknown agent")
     now = snapshot.last_now_ms
     shop.put_document(snapshot.shop, now)
     shop.last_decision = snapshot.last_decision

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from heapq import nsmallest
+from typing import NamedTuple
 
 from fenliu.engine.partitions import partition_of
 from fenliu.engine.pure import due, memory, snapshot, wire
@@ -23,12 +24,22 @@ CHUNK_ID_BYTES = 32
 _DUE_AT_ONCE = 64
 
 
+class _Failed(NamedTuple):
+    """What is still said of a shop at which the engine failed."""
+
+    known: bool  # else it was about to be made
+    deleted: bool
+    session_ids: list[str]
+
+
 class _Partition:
     """The shops of one partition, each loaded, stored or both."""
 
-    __slots__ = ("loaded", "stored", "touched")
+    __slots__ = ("failed", "loaded", "stored", "touched")
 
     def __init__(self) -> None:
+        # Where the engine failed; neither loaded nor stored.
+        self.failed: dict[str, _Failed] = {}
         self.loaded: dict[str, Shop] = {}
         self.stored: dict[str, StoredShop] = {}  # as the manifest says
         self.touched: set[str] = set()  # changed since the manifest was loaded
@@ -95,8 +106,28 @@ class Shops:
         return self._load(partition, place) if place is not None else None
 
     def loaded(self, shop_id: str) -> Shop:
-        """Raises KeyError for a shop that is unknown or not loaded."""
+        """Raises KeyError for a shop that is unknown or not loaded, ValueError for one that has failed."""
+        self.check_not_failed(shop_id)
         return self._partition(shop_id).loaded[shop_id]
+
+    def fail(self, shop_id: str) -> None:
+        """Lets go of a shop that may be half changed, until it is brought anew."""
+        partition = self._partition(shop_id)
+        shop, place = self._drop(partition, shop_id)
+        failed = partition.failed.get(shop_id, _Failed(False, False, []))
+        if shop is not None:
+            failed = _Failed(True, shop.deleted, list(shop.sessions))
+        elif place is not None:
+            failed = _Failed(True, place.deleted, list(place.session_ids))
+        partition.failed[shop_id] = failed
+
+    def has_failed(self, shop_id: str) -> bool:
+        return shop_id in self._partition(shop_id).failed
+
+    def check_not_failed(self, shop_id: str) -> None:
+        """Raises ValueError."""
+        if self.has_failed(shop_id):
+            raise ValueError(f"{shop_id} has failed")
 
     def keep(self, shop: Shop) -> None:
         """Holds the shop, new or changed, and knows when it is due."""
@@ -116,7 +147,8 @@ class Shops:
         self.keep(shop)
 
     def missing_of(self, shop_id: str) -> list[bytes]:
-        """Ids of the chunks that the shop's snapshot needs. Raises KeyError for an unknown shop."""
+        """Ids of the chunks that the shop's snapshot needs. Raises as `loaded`; KeyError for an unknown shop only."""
+        self.check_not_failed(shop_id)
         partition = self._partition(shop_id)
         shop = partition.loaded.get(shop_id)
         if shop is not None:
@@ -140,6 +172,11 @@ class Shops:
             found += (
                 place.shop_id for place in partition.unloaded() if deleted or not place.deleted
             )
+            found += (
+                shop_id
+                for shop_id, failed in partition.failed.items()
+                if failed.known and (deleted or not failed.deleted)
+            )
         return sorted(found)
 
     def sessions(self) -> list[tuple[str, str]]:
@@ -150,6 +187,8 @@ class Shops:
                 found += ((session_id, shop.shop_id) for session_id in shop.sessions)
             for place in partition.unloaded():
                 found += ((session_id, place.shop_id) for session_id in place.session_ids)
+            for shop_id, failed in partition.failed.items():
+                found += ((session_id, shop_id) for session_id in failed.session_ids)
         return sorted(found)
 
     def touched(self) -> list[str]:
@@ -165,11 +204,10 @@ class Shops:
         firsts = (self._due.first(), self._due_unloaded.first())
         return min((first[0] for first in firsts if first is not None), default=None)
 
-    def load_due(self, now_ms: int) -> None:
-        """Loads what is due by then and can be loaded."""
-        for _, shop_id in self._unloaded_until(now_ms):
-            if not self.missing_head(shop_id):
-                self.find(shop_id)
+    def loadable_due(self, now_ms: int) -> list[str]:
+        """Those that are due by then and stored, and can be loaded: `find` does."""
+        unloaded = (shop_id for _, shop_id in self._unloaded_until(now_ms))
+        return [shop_id for shop_id in unloaded if not self.missing_head(shop_id)]
 
     def first_due(self, now_ms: int) -> str | None:
         """The loaded shop with the earliest effect, if that is due by then."""
@@ -217,6 +255,8 @@ class Shops:
         manifest = self._manifest(data)
         partition = self._partitions[manifest.partition]
         for place in manifest.shops:
+            if place.shop_id in partition.failed:
+                continue  # brought anew, it is read from a manifest
             self._place(partition, place)
             shop = partition.loaded.get(place.shop_id)
             if shop is None:
@@ -257,6 +297,24 @@ class Shops:
         self._places_bytes += sum(map(memory.of_place, partition.stored.values()))
         for place in partition.unloaded():
             self._await(place)
+
+    def take_shop(self, other: Shops, shop_id: str) -> None:
+        """Replaces a shop by that of `other`, which loses it."""
+        ours, theirs = self._partition(shop_id), other._partition(shop_id)
+        self._drop(ours, shop_id)
+        ours.failed.pop(shop_id, None)
+        ours.touched.discard(shop_id)
+        if shop_id in theirs.touched:
+            theirs.touched.discard(shop_id)
+            ours.touched.add(shop_id)
+        shop, place = other._drop(theirs, shop_id)
+        if shop is not None:
+            ours.loaded[shop_id] = shop
+            shop.take_chunks_from(self._chunk)
+        if place is not None:
+            self._place(ours, place)
+        if shop is not None:
+            self._hold(shop)
 
     # --- Memory ---
 
@@ -328,8 +386,21 @@ class Shops:
     def _restored(self, state: ShopSnapshot) -> Shop:
         return snapshot.load(state, self.new(state.shop.shop_id, state.last_now_ms))
 
+    def _drop(self, partition: _Partition, shop_id: str) -> tuple[Shop | None, StoredShop | None]:
+        """Takes a shop out: what is loaded of it, and where it is stored."""
+        self._due.set(shop_id, None)
+        self._due_unloaded.set(shop_id, None)
+        self._overdue.discard(shop_id)
+        self._memory.let_go(shop_id)
+        place = partition.stored.pop(shop_id, None)
+        if place is not None:
+            self._places_bytes -= memory.of_place(place)
+        return partition.loaded.pop(shop_id, None), place
+
     def _hold(self, shop: Shop) -> None:
-        self._partitions[shop.partition].loaded[shop.shop_id] = shop
+        partition = self._partitions[shop.partition]
+        partition.failed.pop(shop.shop_id, None)
+        partition.loaded[shop.shop_id] = shop
         first = due.next_due(shop)
         due_ms = None if first is None else first.at_ms
         self._note_due(self._due, shop.shop_id, due_ms, shop.last_now_ms)
@@ -358,6 +429,7 @@ class Shops:
         self._places_bytes -= sum(map(memory.of_place, partition.stored.values()))
 
     def _manifest(self, data: bytes) -> Manifest:
+        """Raises ValueError."""
         try:
             manifest = wire.decode_own(Manifest, data)
         except wire.MalformedError:
