@@ -25,60 +25,169 @@ struct Look {
 impl Engine {
     /// Looks at what these commands, at most `AHEAD`, will look at at this time.
     pub(crate) fn look_ahead(&self, commands: &[Option<Command>], now_ms: i64) {
-        let mut rest = commands;
-        // Neighbours are mostly of one shop.
-        while let Some(first) = rest.first() {
-            let same = |other: &&Option<Command>| match (first, other) {
-                (Some(first), Some(other)) => first.shop_id() == other.shop_id(),
-                _ => false,
-            };
-            let run = rest.iter().take_while(same).count().max(1);
-            let (here, behind) = rest.split_at(run);
-            rest = behind;
-            if let Some(first) = first
-                && let Some(shop) = self.shops.get(first.shop_id())
-            {
-                shop.look_ahead(here, now_ms);
+        let mut shops: [Option<&Shop>; AHEAD] = [None; AHEAD];
+        // Where each shop's commands begin: neighbours are often of one shop.
+        let mut starts: [Option<&Shop>; AHEAD] = [None; AHEAD];
+        let mut before = None;
+        for ((command, shop), start) in commands.iter().zip(&mut shops).zip(&mut starts) {
+            let id = command.as_ref().map(Command::shop_id);
+            if id != before {
+                *start = id.and_then(|id| self.shops.get(id)).map(Box::as_ref);
+                before = id;
+            }
+            *shop = *start;
+        }
+        for at in 1..AHEAD {
+            shops[at] = shops[at].or(shops[at - 1]);
+        }
+        let mut seen = 0;
+        // One shop's own lines are at hand by now, those of many are not.
+        if starts.iter().flatten().nth(1).is_some() {
+            for shop in starts.into_iter().flatten() {
+                seen ^= shop.look_at_itself();
+            }
+            for shop in starts.into_iter().flatten() {
+                seen ^= shop.look_around();
             }
         }
+        seen ^= look_for(commands, &shops);
+        for (at, shop) in starts.into_iter().enumerate() {
+            if let Some(shop) = shop {
+                let next = starts[at + 1..].iter().position(Option::is_some);
+                let count = next.map_or(commands.len() - at, |next| next + 1);
+                seen ^= shop.look_at_idle(count, now_ms);
+            }
+        }
+        black_box(seen);
     }
 }
 
+/// Looks at the buyers and ids the commands name, each in its shop.
+fn look_for(commands: &[Option<Command>], shops: &[Option<&Shop>; AHEAD]) -> u32 {
+    let mut looks = [Look::default(); AHEAD];
+    let mut seen = 0;
+    for ((command, shop), look) in commands.iter().zip(shops).zip(&mut looks) {
+        let (Some(command), Some(shop)) = (command, shop) else {
+            continue;
+        };
+        match command {
+            Command::Route(request) => {
+                seen ^= shop.requests.look(request.request_id);
+                look.buyer_hash = shop.buyers.hash(request.buyer_id);
+                seen ^= shop.buyers.look(look.buyer_hash).unwrap_or_default();
+            }
+            Command::Message(event) => {
+                seen ^= shop.message_events.look(event.event_id);
+                let number = ids::conversation_number(event.conversation_id);
+                look.conversation = number.unwrap_or_default();
+                if let Some(open) = shop.conversations.get(look.conversation) {
+                    look.buyer = Some(open.buyer);
+                }
+            }
+            Command::Other(_) => {}
+        }
+    }
+    let known = |at: usize| Some((shops[at]?, looks[at]));
+    let mut buyers = [None; AHEAD];
+    for (at, buyer) in buyers.iter_mut().enumerate() {
+        *buyer = known(at).and_then(|(shop, look)| match look.buyer_hash {
+            0 => look.buyer,
+            hash => shop.buyers.look(hash),
+        });
+    }
+    let mut conversations = looks.map(|look| look.conversation);
+    for (at, conversation) in conversations.iter_mut().enumerate() {
+        if let Some(shop) = shops[at]
+            && let Some(contact) = buyers[at].and_then(|key| shop.buyers.peek(key)?.contact())
+        {
+            *conversation = contact.conversation;
+        }
+    }
+    for (shop, conversation) in shops.iter().zip(conversations) {
+        seen ^= u32::from(shop.is_some_and(|shop| shop.contact_buyers.contains(conversation)));
+    }
+    seen
+}
+
 impl Shop {
-    fn look_ahead(&self, commands: &[Option<Command>], now_ms: i64) {
-        let mut looks = [Look::default(); AHEAD];
+    /// The shop's own lines, each once.
+    fn look_at_itself(&self) -> u32 {
+        let Self {
+            document,
+            lookup,
+            keeping,
+            lines,
+            ..
+        } = self;
+        let numbers = [
+            self.last_now_ms as usize,
+            self.last_decision as usize,
+            self.agents.len(),
+            self.online as usize,
+            self.ready.len(),
+            self.pools.len(),
+            self.strangers.len(),
+            self.slot_releases.len(),
+            self.conversations.len(),
+            self.contact_buyers.len(),
+            self.idle.len(),
+            self.unanswered.len(),
+            self.volume_resets.len(),
+            usize::from(self.closed_last.is_some()),
+            usize::from(self.requests.is_empty()),
+            usize::from(self.message_events.is_empty()),
+            usize::from(self.order_events.is_empty()),
+            usize::from(self.unsettled.load),
+            document.shop_id.len(),
+            lookup.idle_close_ms as usize,
+            lookup.groups.len(),
+            lookup.precedence.len(),
+            lookup.products.len(),
+            lookup.buyer_agents.len(),
+            lookup.page_sources.len(),
+            lookup.queue_timeout_ms as usize,
+            keeping.generation as usize,
+            keeping.used as usize,
+            keeping.fetched.len(),
+            keeping.stored.segments.len(),
+            lines.queue.len(),
+            lines.pool.len(),
+            lines.queued_since.len(),
+            lines.wanted.len(),
+            lines.classes.len(),
+        ];
+        numbers.into_iter().fold(0, |all, number| all ^ number) as u32
+    }
+
+    /// What nearly every command looks at next in a shop: ends of lines, and whose turn it is.
+    fn look_around(&self) -> u32 {
+        let mut seen = self.requests.look_at_ends() ^ self.message_events.look_at_ends();
+        seen ^= self.idle.last().map_or(0, |line| line.0 as u32);
+        seen ^= self.idle.first().map_or(0, |line| line.0 as u32);
+        let last = self.last_conversation;
+        seen ^= u32::from(self.conversations.contains(last));
+        seen ^= u32::from(self.contact_buyers.contains(last));
+        seen ^= self.leavers.look_at_ends();
+        if let Some(pool) = self.pools.get(self.pool_of_all as usize)
+            && let Some(place) = pool.next(|_| false)
+            && let Some(member) = pool.members.get(place as usize)
+        {
+            let agent = self.agent(member.agent);
+            seen ^= agent.open ^ u32::from(agent.standing.available) ^ agent.derived_awaiting;
+            seen ^= u32::from(agent.id.as_bytes().first().copied().unwrap_or_default());
+            seen ^= agent.pools.first().map_or(0, |pool| pool.1);
+            if let Some(group) = self.first_group(member.agent) {
+                seen ^= u32::from(group.as_bytes().first().copied().unwrap_or_default());
+            }
+        }
+        seen
+    }
+
+    /// The conversations that fall idle by then: about one for each that begins.
+    fn look_at_idle(&self, count: usize, now_ms: i64) -> u32 {
         let mut seen = 0;
-        for (command, look) in commands.iter().zip(&mut looks) {
-            match command {
-                Some(Command::Route(request)) => {
-                    seen ^= self.requests.look(request.request_id);
-                    look.buyer_hash = self.buyers.hash(request.buyer_id);
-                    seen ^= self.buyers.look(look.buyer_hash).unwrap_or_default();
-                }
-                Some(Command::Message(event)) => {
-                    seen ^= self.message_events.look(event.event_id);
-                    let number = ids::conversation_number(event.conversation_id);
-                    look.conversation = number.unwrap_or_default();
-                    if let Some(open) = self.conversations.get(look.conversation) {
-                        look.buyer = Some(open.buyer);
-                    }
-                }
-                _ => {}
-            }
-        }
-        for look in &mut looks[..commands.len()] {
-            if look.buyer_hash != 0 {
-                look.buyer = self.buyers.look(look.buyer_hash);
-            }
-        }
-        for look in &mut looks {
-            if let Some(contact) = look.buyer.and_then(|key| self.buyers.peek(key)?.contact()) {
-                look.conversation = contact.conversation;
-            }
-        }
-        // The conversations that fall idle by then: about one for each that begins.
         let idle_since_ms = now_ms.saturating_sub(self.lookup.idle_close_ms);
-        let idle = self.idle.next_ones(commands.len());
+        let idle = self.idle.next_ones(count);
         for (_, number) in idle.filter(|line| line.0 <= idle_since_ms) {
             if let Some(open) = self.conversations.get(number)
                 && let Some(buyer) = self.buyers.peek(open.buyer)
@@ -86,9 +195,6 @@ impl Shop {
                 seen ^= buyer.left_in;
             }
         }
-        for look in &looks {
-            seen ^= u32::from(self.contact_buyers.contains(look.conversation));
-        }
-        black_box(seen);
+        seen
     }
 }

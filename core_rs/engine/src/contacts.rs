@@ -50,6 +50,14 @@ impl Leavers {
         }
     }
 
+    /// Has both ends brought from memory; the number means nothing.
+    pub fn look_at_ends(&self) -> u32 {
+        let last = self.generations.back().and_then(|last| last.1.last());
+        let ends = [self.first().map(|first| first.1), last];
+        let looked = ends.into_iter().flatten();
+        looked.fold(0, |all, leaver| all ^ leaver.buyer)
+    }
+
     fn first(&self) -> Option<(Generation, Leaver)> {
         let (generation, queue) = self.generations.front()?;
         Some((*generation, queue.first()?))

@@ -24,10 +24,11 @@ struct Bucket {
     passed: u32,
 }
 
+#[derive(Default)]
 struct Segment {
     /// Power of two.
     buckets: Box<[Bucket]>,
-    len: usize,
+    len: u32,
     /// How many top bits of a hash lead here.
     depth: u32,
 }
@@ -35,12 +36,14 @@ struct Segment {
 /// Numbers by hash; a hash may have several.
 #[derive(Default)]
 pub struct Index {
-    /// Segments by the top bits of a hash.
-    directory: Vec<u32>,
+    /// Segments by the top bits of a hash; none: the first is the only one.
+    directory: Box<[u32]>,
+    /// Most indexes are small and have no other. Without buckets there is nothing.
+    first: Segment,
+    others: Vec<Segment>,
     depth: u32,
-    segments: Vec<Segment>,
-    len: usize,
-    buckets: usize,
+    len: u32,
+    buckets: u32,
 }
 
 fn top(hash: u32, bits: u32) -> usize {
@@ -126,7 +129,7 @@ impl Segment {
 
     /// Whether another line would be too many to be found quickly.
     fn is_full(&self) -> bool {
-        (self.len + 1) * 8 > self.buckets.len() * LINES * 7
+        (self.len as usize + 1) * 8 > self.buckets.len() * LINES * 7
     }
 
     /// The same lines in this many buckets.
@@ -140,9 +143,25 @@ impl Segment {
 }
 
 impl Index {
+    /// The number of the segment that a hash leads to; the first is 0.
+    fn number(&self, hash: u32) -> usize {
+        let number = self.directory.get(top(hash, self.depth));
+        number.map_or(0, |&number| number as usize)
+    }
+
     fn segment(&self, hash: u32) -> Option<&Segment> {
-        let number = *self.directory.get(top(hash, self.depth))?;
-        self.segments.get(number as usize)
+        let segment = match self.number(hash).checked_sub(1) {
+            Some(other) => self.others.get(other)?,
+            None => &self.first,
+        };
+        (!segment.buckets.is_empty()).then_some(segment)
+    }
+
+    fn segment_mut(&mut self, number: usize) -> &mut Segment {
+        match number.checked_sub(1) {
+            Some(other) => &mut self.others[other],
+            None => &mut self.first,
+        }
     }
 
     /// The number under this hash that is the one.
@@ -164,10 +183,10 @@ impl Index {
 
     /// Puts another number in the place of the one that is it; false: there is none.
     pub fn replace(&mut self, hash: u32, value: u32, is_it: impl Fn(u32) -> bool) -> bool {
-        let Some(&number) = self.directory.get(top(hash, self.depth)) else {
+        if self.len == 0 {
             return false;
-        };
-        let segment = &mut self.segments[number as usize];
+        }
+        let segment = self.segment_mut(self.number(hash));
         let Some((at, line)) = segment.find(hash, is_it) else {
             return false;
         };
@@ -177,17 +196,13 @@ impl Index {
 
     /// Adds a number under a hash.
     pub fn insert(&mut self, hash: u32, value: u32) {
-        if self.directory.is_empty() {
-            // Most are small.
-            self.directory.reserve_exact(1);
-            self.segments.reserve_exact(1);
-            self.directory.push(0);
-            self.segments.push(Segment::new(1, 0));
-            self.buckets += 1;
+        if self.len == 0 {
+            self.first = Segment::new(1, 0);
+            self.buckets = 1;
         }
         loop {
-            let number = self.directory[top(hash, self.depth)] as usize;
-            let segment = &mut self.segments[number];
+            let number = self.number(hash);
+            let segment = self.segment_mut(number);
             if !segment.is_full() {
                 segment.insert(hash, value);
                 self.len += 1;
@@ -196,7 +211,7 @@ impl Index {
             let buckets = segment.buckets.len();
             if buckets < BUCKETS || segment.depth == DEEPEST {
                 *segment = segment.resized(2 * buckets);
-                self.buckets += buckets;
+                self.buckets += buckets as u32;
             } else {
                 self.split(number);
             }
@@ -204,25 +219,29 @@ impl Index {
     }
 
     fn split(&mut self, number: usize) {
-        let depth = self.segments[number].depth;
+        let depth = self.segment_mut(number).depth;
         if depth == self.depth {
-            self.directory = self.directory.iter().flat_map(|&to| [to, to]).collect();
+            self.directory = match &*self.directory {
+                [] => [0, 0].into(),
+                places => places.iter().flat_map(|&to| [to, to]).collect(),
+            };
             self.depth += 1;
         }
-        let full = std::mem::replace(&mut self.segments[number], Segment::new(BUCKETS, depth + 1));
+        let lower = self.segment_mut(number);
+        let full = std::mem::replace(lower, Segment::new(BUCKETS, depth + 1));
         let mut upper = Segment::new(BUCKETS, depth + 1);
         let mut first = None;
         for (hash, value) in full.lines() {
             first.get_or_insert(hash);
             if top(hash, depth + 1) & 1 == 0 {
-                self.segments[number].insert(hash, value);
+                lower.insert(hash, value);
             } else {
                 upper.insert(hash, value);
             }
         }
-        let added = self.segments.len() as u32;
-        self.segments.push(upper);
-        self.buckets += 2 * BUCKETS - full.buckets.len();
+        self.others.push(upper);
+        let added = self.others.len() as u32;
+        self.buckets += (2 * BUCKETS - full.buckets.len()) as u32;
         // The places whose top bits are those of the upper half.
         let prefix = top(first.unwrap_or_default(), depth) << 1 | 1;
         let shift = self.depth - (depth + 1);
@@ -231,24 +250,23 @@ impl Index {
 
     /// Removes the number under this hash that is the one; false: there is none.
     pub fn remove(&mut self, hash: u32, is_it: impl Fn(u32) -> bool) -> bool {
-        let Some(&number) = self.directory.get(top(hash, self.depth)) else {
+        if self.len == 0 {
             return false;
-        };
-        let segment = &mut self.segments[number as usize];
+        }
+        let segment = self.segment_mut(self.number(hash));
         let Some(place) = segment.find(hash, is_it) else {
             return false;
         };
         segment.remove(hash, place);
+        // What is not needed any more need not keep its room.
+        let buckets = segment.buckets.len();
+        if buckets > 1 && (segment.len as usize) * 8 < buckets * LINES {
+            *segment = segment.resized(buckets / 2);
+            self.buckets -= buckets as u32 / 2;
+        }
         self.len -= 1;
         if self.len == 0 {
             *self = Self::default();
-            return true;
-        }
-        // What is not needed any more need not keep its room.
-        let buckets = segment.buckets.len();
-        if buckets > 1 && segment.len * 8 < buckets * LINES {
-            *segment = segment.resized(buckets / 2);
-            self.buckets -= buckets / 2;
         }
         true
     }
@@ -259,8 +277,8 @@ impl Index {
 
     /// Bytes this takes.
     pub fn memory(&self) -> usize {
-        size_of::<Bucket>() * self.buckets
-            + size_of::<Segment>() * self.segments.len()
+        size_of::<Bucket>() * self.buckets as usize
+            + size_of::<Segment>() * self.others.len()
             + size_of::<u32>() * self.directory.len()
     }
 }
@@ -312,19 +330,12 @@ mod tests {
             assert_eq!(index.find(hash, |found| found == value), Some(value));
             assert!(index.replace(hash, value | 1 << 20, |found| found == value));
         }
-        assert!(!plain.is_empty() && index.len == plain.len());
-        let lines: usize = index
-            .segments
-            .iter()
-            .map(|segment| segment.lines().count())
-            .sum();
+        assert!(!plain.is_empty() && index.len as usize == plain.len());
+        let segments = || [&index.first].into_iter().chain(&index.others);
+        let lines: usize = segments().map(|segment| segment.lines().count()).sum();
         assert_eq!(lines, plain.len());
-        let buckets: usize = index
-            .segments
-            .iter()
-            .map(|segment| segment.buckets.len())
-            .sum();
-        assert_eq!(buckets, index.buckets);
+        let buckets: usize = segments().map(|segment| segment.buckets.len()).sum();
+        assert_eq!(buckets, index.buckets as usize);
         for (value, hash) in plain {
             assert!(index.remove(hash, |found| found == value | 1 << 20));
         }
@@ -338,7 +349,7 @@ mod tests {
         for value in 0..300_000_u32 {
             index.insert(value.wrapping_mul(0x9e37_79b9), value);
         }
-        assert!(index.segments.len() > 100);
+        assert!(index.others.len() > 100);
         assert!(index.memory() < 300_000 * 22, "{}", index.memory());
         let mut looked = 0;
         for value in 0..300_000_u32 {

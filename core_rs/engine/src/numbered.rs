@@ -5,7 +5,9 @@ use crate::maps::Map;
 
 /// Values by number. Those of a page of numbers stand together, in memory while there is one of them.
 pub struct Numbered<V, const PAGE: usize> {
-    pages: Map<u64, Box<Page<V, PAGE>>>,
+    /// The page of the highest numbers, for most the only one.
+    newest: Option<(u64, Box<Page<V, PAGE>>)>,
+    others: Map<u64, Box<Page<V, PAGE>>>,
     len: usize,
 }
 
@@ -17,7 +19,8 @@ struct Page<V, const PAGE: usize> {
 impl<V, const PAGE: usize> Default for Numbered<V, PAGE> {
     fn default() -> Self {
         Self {
-            pages: Map::default(),
+            newest: None,
+            others: Map::default(),
             len: 0,
         }
     }
@@ -28,15 +31,52 @@ const fn place<const PAGE: usize>(number: u64) -> (u64, usize) {
     (number / PAGE as u64, (number % PAGE as u64) as usize)
 }
 
+impl<V, const PAGE: usize> Page<V, PAGE> {
+    fn new() -> Box<Self> {
+        Box::new(Self {
+            taken: 0,
+            slots: [const { None }; PAGE],
+        })
+    }
+}
+
 impl<V, const PAGE: usize> Numbered<V, PAGE> {
+    fn page(&self, number: u64) -> Option<&Page<V, PAGE>> {
+        match &self.newest {
+            Some((newest, page)) if *newest == number => Some(page),
+            _ => self.others.get(&number).map(Box::as_ref),
+        }
+    }
+
+    fn page_mut(&mut self, number: u64) -> Option<&mut Page<V, PAGE>> {
+        match &mut self.newest {
+            Some((newest, page)) if *newest == number => Some(page),
+            _ => self.others.get_mut(&number).map(Box::as_mut),
+        }
+    }
+
+    /// Begins a page that is not there.
+    fn begin(&mut self, number: u64) {
+        match &mut self.newest {
+            Some((newest, _)) if *newest > number => {
+                self.others.insert(number, Page::new());
+            }
+            newest => {
+                if let Some((before, page)) = newest.replace((number, Page::new())) {
+                    self.others.insert(before, page);
+                }
+            }
+        }
+    }
+
     pub fn get(&self, number: u64) -> Option<&V> {
         let (page, slot) = place::<PAGE>(number);
-        self.pages.get(&page)?.slots[slot].as_ref()
+        self.page(page)?.slots[slot].as_ref()
     }
 
     pub fn get_mut(&mut self, number: u64) -> Option<&mut V> {
         let (page, slot) = place::<PAGE>(number);
-        self.pages.get_mut(&page)?.slots[slot].as_mut()
+        self.page_mut(page)?.slots[slot].as_mut()
     }
 
     pub fn contains(&self, number: u64) -> bool {
@@ -44,14 +84,13 @@ impl<V, const PAGE: usize> Numbered<V, PAGE> {
     }
 
     pub fn insert(&mut self, number: u64, value: V) {
-        let (page, slot) = place::<PAGE>(number);
-        let page = self.pages.entry(page).or_insert_with(|| {
-            Box::new(Page {
-                taken: 0,
-                slots: [const { None }; PAGE],
-            })
-        });
-        if page.slots[slot].replace(value).is_none() {
+        let (number, slot) = place::<PAGE>(number);
+        if self.page(number).is_none() {
+            self.begin(number);
+        }
+        if let Some(page) = self.page_mut(number)
+            && page.slots[slot].replace(value).is_none()
+        {
             page.taken += 1;
             self.len += 1;
         }
@@ -59,15 +98,16 @@ impl<V, const PAGE: usize> Numbered<V, PAGE> {
 
     pub fn remove(&mut self, number: u64) -> Option<V> {
         let (number, slot) = place::<PAGE>(number);
-        let page = self.pages.get_mut(&number)?;
+        let page = self.page_mut(number)?;
         let value = page.slots[slot].take()?;
         page.taken -= 1;
+        let is_empty = page.taken == 0;
         self.len -= 1;
-        if page.taken == 0 {
-            self.pages.remove(&number);
+        if is_empty && self.newest.take_if(|newest| newest.0 == number).is_none() {
+            self.others.remove(&number);
             // What is not needed any more need not keep its room.
-            if self.pages.capacity() > 64 + 8 * self.pages.len() {
-                self.pages.shrink_to(2 * self.pages.len());
+            if self.others.capacity() > 64 + 8 * self.others.len() {
+                self.others.shrink_to(2 * self.others.len());
             }
         }
         Some(value)
@@ -75,7 +115,8 @@ impl<V, const PAGE: usize> Numbered<V, PAGE> {
 
     /// All, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
-        self.pages.iter().flat_map(|(page, values)| {
+        let newest = self.newest.iter().map(|(number, page)| (number, page));
+        newest.chain(&self.others).flat_map(|(page, values)| {
             let first = page * PAGE as u64;
             let slots = (0..).zip(&values.slots);
             slots.filter_map(move |(number, value)| Some((first + number, value.as_ref()?)))
@@ -88,8 +129,9 @@ impl<V, const PAGE: usize> Numbered<V, PAGE> {
 
     /// Bytes this takes, apart from what values point at.
     pub fn memory(&self) -> usize {
-        let in_map = (size_of::<(u64, Box<Page<V, PAGE>>)>() + 1) * self.pages.capacity() * 8 / 7;
-        in_map + size_of::<Page<V, PAGE>>() * self.pages.len()
+        let in_map = (size_of::<(u64, Box<Page<V, PAGE>>)>() + 1) * self.others.capacity() * 8 / 7;
+        let pages = self.others.len() + usize::from(self.newest.is_some());
+        in_map + size_of::<Page<V, PAGE>>() * pages
     }
 }
 

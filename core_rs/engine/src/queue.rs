@@ -6,10 +6,9 @@ use std::collections::VecDeque;
 const BLOCK: usize = 4096;
 
 pub struct Queue<T> {
-    /// None of them is empty but for the first's part before `front`.
+    /// None of them is empty but for the first's part before `front`; all but the last are full.
     blocks: VecDeque<Vec<T>>,
     front: usize,
-    len: usize,
 }
 
 impl<T> Default for Queue<T> {
@@ -17,7 +16,6 @@ impl<T> Default for Queue<T> {
         Self {
             blocks: VecDeque::new(),
             front: 0,
-            len: 0,
         }
     }
 }
@@ -34,7 +32,6 @@ impl<T: Copy> FromIterator<T> for Queue<T> {
 
 impl<T: Copy> Queue<T> {
     pub fn push(&mut self, item: T) {
-        self.len += 1;
         match self.blocks.back_mut() {
             Some(block) if block.len() < BLOCK => block.push(item),
             _ => self.blocks.push_back(vec![item]),
@@ -59,7 +56,6 @@ impl<T: Copy> Queue<T> {
         let block = self.blocks.front()?;
         let item = block.get(self.front).copied()?;
         self.front += 1;
-        self.len -= 1;
         if self.front == block.len() {
             self.blocks.pop_front();
             self.front = 0;
@@ -77,8 +73,9 @@ impl<T: Copy> Queue<T> {
         self.blocks.is_empty()
     }
 
-    pub const fn len(&self) -> usize {
-        self.len
+    pub fn len(&self) -> usize {
+        let last = self.blocks.back().map_or(0, Vec::len);
+        self.blocks.len().saturating_sub(1) * BLOCK + last - self.front
     }
 
     /// Bytes this takes.

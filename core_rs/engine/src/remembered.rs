@@ -106,6 +106,11 @@ impl Remembered {
         self.index.look(self.hash(id)).unwrap_or_default()
     }
 
+    /// Has the tape's ends brought from memory; the number means nothing.
+    pub fn look_at_ends(&self) -> u32 {
+        self.tape.look_at_ends()
+    }
+
     /// What is remembered of the id, if it exists at `now`.
     pub fn get(&self, id: &str, now: i64) -> Option<&[u8]> {
         let (at_ms, value) = match self.find(id) {

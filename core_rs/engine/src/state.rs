@@ -55,7 +55,7 @@ pub struct Shop {
     /// Those who are live, and those whose contact is in a generation.
     pub buyers: Buyers,
     /// Open ones only.
-    pub conversations: Numbered<Conversation, 16>,
+    pub conversations: Numbered<Conversation, 8>,
     /// The conversation that closed last: the next fact may move its buyer on.
     pub closed_last: Option<(u64, Conversation)>,
     /// The buyer whose contact was in this conversation.

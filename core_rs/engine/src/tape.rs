@@ -68,6 +68,14 @@ impl Tape {
         (!rest.is_empty()).then(|| (self.place(0, self.front), record(rest)))
     }
 
+    /// Has both ends brought from memory; the number means nothing.
+    pub fn look_at_ends(&self) -> u32 {
+        let byte = |byte: &u8| u32::from(*byte);
+        let first = self.blocks.front().and_then(|block| block.get(self.front));
+        let last = self.blocks.back().and_then(|block| block.last());
+        first.map_or(0, byte) ^ last.map_or(0, byte)
+    }
+
     /// Frees the first record.
     pub fn free_first(&mut self) {
         let Some((_, record)) = self.first() else {

@@ -62,6 +62,11 @@ impl Timeline {
         behind
     }
 
+    /// The last line of those that came in order.
+    pub fn last(&self) -> Option<Line> {
+        self.in_order.last()
+    }
+
     /// About the first lines, in no order.
     pub fn next_ones(&self, count: usize) -> impl Iterator<Item = Line> {
         self.in_order.iter().take(count)
