@@ -138,7 +138,7 @@ async def test_what_is_said_while_the_server_is_away_arrives_later_only_the_last
     between: Middle, shop: Caller
 ):
     between.open.clear()
-    async with Presence(between.address, timeout_s=0.2) as presence:
+    async with Presence(between.address, timeout_s=1) as presence:
         for one in (ONLINE, OFFLINE):
             with pytest.raises(FenliuError) as caught:
                 await presence.set("demo", "a", one)

@@ -67,7 +67,7 @@ async def kill_again_and_again(
         rng = Random(f"{seed}/{done}")
         async with Traffic(address, book, rng) as traffic:
             server.start()
-            await ready(server)
+            assert await ready(server), "it does not start"
             await traffic.open_shops()
             traffic.begin()
             for _ in range(min(AUDIT_EVERY, kills - done)):
