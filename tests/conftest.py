@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from types import ModuleType
 
 import pytest
@@ -17,6 +19,9 @@ CORES = {module.CORE: module for module in all_cores()}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes (`make test-long`)")
+    # What runs behind a shell's `&` ignores it, and so would all that tests start and then interrupt.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
