@@ -12,6 +12,9 @@ from fenliu.v1 import shop_pb2
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
+_BROKEN = "Internal error from Core"
+"""What grpc.aio itself says, as INTERNAL, when a stream ends while something is being written to it."""
+
 
 class FenliuError(Exception):
     """A call was refused or did not get through.
@@ -96,7 +99,10 @@ class FenliuError(Exception):
                 pass  # A proxy's garbage must not hide the error itself.
             else:
                 return cls.from_status(status, pushback_ms=pushback_ms)
-        return cls(error.code(), error.details() or "", pushback_ms=pushback_ms)
+        code, text = error.code(), error.details() or ""
+        if (code, text) == (grpc.StatusCode.INTERNAL, _BROKEN):
+            code, text = grpc.StatusCode.UNAVAILABLE, "the connection broke while sending"
+        return cls(code, text, pushback_ms=pushback_ms)
 
 
 def _pushback_ms(value: str | bytes | None) -> int | None:
