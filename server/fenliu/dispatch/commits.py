@@ -23,7 +23,7 @@ PACE_S = 0.002
 share the cost of one."""
 PACED = range(4, 64)
 """Of how many answers the commit before has to be for that. The few go at once; for many there is no need."""
-BUSY = 0.8
+BUSY = 0.9
 """From this share of the time on in which it has something to do, the loop has none to spare."""
 LOOK_S = 0.05
 """Between looks at that."""
