@@ -208,6 +208,28 @@ def test_a_body_may_be_empty(desk: Desk) -> None:
     assert desk.raw("apply_shop", b"", T0).refusal == (3, "INVALID_FIELD", "shop", "required")
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (
+            14,
+            b"3\x01s\x12\xbcbuye\xcd43\x01s\x12\xbcbuye\xcd43\x01s\x12\xbcbuye\xcd43\x01s\x12\xbcbuye\xcd4",
+        ),
+        (
+            12,
+            b"\n\x01t\x12\x06buye\xb80*\x02p22\x04\x80\x80\x80size:\x06searchP\x01Z!aZ\x01bZ\x01d",
+        ),
+    ],
+)
+def test_in_an_unknown_group_too_every_field_must_be_one(
+    core: ModuleType, kind: int, body: bytes
+) -> None:
+    """Found by fuzzing: there is no field 0."""
+    code, status, _, entry = core.Engine(4).decide(kind, body, T0)
+    assert (code, entry) == (3, b"")
+    assert b"MALFORMED_MESSAGE" in status
+
+
 def mutated(rng: Random, body: bytes) -> bytes:
     """The body with one to three bytes changed, put in or left out, or cut off."""
     data = bytearray(body)

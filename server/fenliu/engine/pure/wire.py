@@ -58,6 +58,7 @@ def decode(message_type: type[M], data: bytes) -> M:
         if _LONG_VARINT.search(data):
             _reread(data, message)
     if _has_unknown(message):
+        _reread(data, message)  # in an unknown group the library lets more pass
         message.DiscardUnknownFields()
     return message
 
