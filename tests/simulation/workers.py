@@ -7,13 +7,14 @@ handed in by a worker that is gone is written all the same; what a writer that i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from fenliu.journal import Append, Conflict, StorageError
+from fenliu.journal import StorageError
+from fenliu.journal.asked import AskedWrites
 from fenliu.journal.together import Together
 from simulation.disk import Disk, Handle
 from simulation.loop import PROCESS, ProcessKilled
@@ -45,7 +46,7 @@ class Writer:
         self.links.clear()
 
 
-class SharedHandle(Handle):
+class SharedHandle(AskedWrites, Handle):
     """The `Journal` of a worker: reads for itself and has its writes written."""
 
     def __init__(self, disk: Disk, process: Any, writer: Writer | None) -> None:
@@ -58,28 +59,6 @@ class SharedHandle(Handle):
             writer.links.append(self)
 
     # Asking
-
-    def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
-        return self._ask("append", list(group))
-
-    def probe(self) -> Future[None]:
-        return self._ask("probe")
-
-    def put_chunks(
-        self, partition: int, chunks: Mapping[bytes, bytes], rules_version: int
-    ) -> Future[None]:
-        return self._ask("put_chunks", partition, dict(chunks), rules_version)
-
-    def put_manifest(
-        self, partition: int, seq: int, now_ms: int, rules_version: int, content: bytes
-    ) -> Future[None]:
-        return self._ask("put_manifest", partition, seq, now_ms, rules_version, content)
-
-    def drop_manifests(self, partition: int, seqs: Collection[int]) -> Future[None]:
-        return self._ask("drop_manifests", partition, list(seqs))
-
-    def drop_chunks(self, partition: int, ids: Collection[bytes]) -> Future[None]:
-        return self._ask("drop_chunks", partition, list(ids))
 
     def _ask(self, method: str, *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()

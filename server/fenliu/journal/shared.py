@@ -10,7 +10,6 @@ from __future__ import annotations
 import pickle
 import socket
 import threading
-from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -19,7 +18,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from fenliu.journal.base import Append, Conflict, Journal
+from fenliu.journal.asked import AskedWrites
+from fenliu.journal.base import Journal
 from fenliu.journal.errors import ChangeRefused, StorageError
 from fenliu.journal.reading import SqliteReader
 from fenliu.journal.together import Together
@@ -74,7 +74,7 @@ def _portable(error: BaseException | None) -> BaseException | None:
     return StorageError(f"{type(error).__name__}: {error}")
 
 
-class SharedJournal(SqliteReader):
+class SharedJournal(AskedWrites, SqliteReader):
     """As `Journal`, of a directory that another process's `Committer` writes to.
 
     Raises as SqliteReader; OSError when nobody writes there.
@@ -96,38 +96,6 @@ class SharedJournal(SqliteReader):
         ]
         for thread in self._threads:
             thread.start()
-
-    def append(self, group: Sequence[Append]) -> Future[list[int | Conflict]]:
-        """As `Journal.append`."""
-        return self._ask("append", list(group))
-
-    def probe(self) -> Future[None]:
-        """As `Journal.probe`."""
-        return self._ask("probe")
-
-    def put_chunks(
-        self, partition: int, chunks: Mapping[bytes, bytes], rules_version: int
-    ) -> Future[None]:
-        """As `Journal.put_chunks`; it is the future that raises ValueError."""
-        return self._ask("put_chunks", partition, dict(chunks), rules_version)
-
-    def put_manifest(
-        self, partition: int, seq: int, now_ms: int, rules_version: int, content: bytes
-    ) -> Future[None]:
-        """As `Journal.put_manifest`."""
-        return self._ask("put_manifest", partition, seq, now_ms, rules_version, content)
-
-    def drop_manifests(self, partition: int, seqs: Collection[int]) -> Future[None]:
-        """As `Journal.drop_manifests`."""
-        return self._ask("drop_manifests", partition, list(seqs))
-
-    def drop_chunks(self, partition: int, ids: Collection[bytes]) -> Future[None]:
-        """As `Journal.drop_chunks`."""
-        return self._ask("drop_chunks", partition, list(ids))
-
-    def drop_records(self, partition: int, up_to_seq: int, limit: int) -> Future[int]:
-        """As `Journal.drop_records`."""
-        return self._ask("drop_records", partition, up_to_seq, limit)
 
     def close(self) -> None:
         """Waits for the writes handed in."""
