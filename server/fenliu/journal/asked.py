@@ -1,4 +1,4 @@
-"""The writes of a journal that somebody else makes, as what is asked. Knows neither who makes them nor how one hears."""
+"""The writes of a journal that somebody else makes, as what is asked. Knows neither who makes them nor how."""
 
 from __future__ import annotations
 
