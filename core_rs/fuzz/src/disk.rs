@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 #[derive(Default)]
 pub struct Disk {
     chunks: BTreeMap<Vec<u8>, Vec<u8>>,
-    manifest: record::Manifest,
+    pub manifest: record::Manifest,
 }
 
 impl Disk {
@@ -50,6 +50,7 @@ impl Disk {
                 continue; // not loaded: stored as it is
             };
             let mut stored = record::StoredShop::decode(flushed.shop.as_slice()).unwrap();
+            // Cut more finely than a server would.
             stored.head = flushed.head.chunks(700).map(|c| self.keep(c)).collect();
             if !flushed.chunks.is_empty() {
                 stored.segments = vec![self.segment(&flushed.chunks)];
@@ -84,8 +85,14 @@ impl Disk {
             .iter()
             .map(|segment| segment.chunks.iter().map(content).collect())
             .collect();
-        let (lifetime, since) = (stored.contact_lifetime_ms, stored.contacts_since_ms);
-        merge_chunks(&sources, b"", b"", stored.last_now_ms, lifetime, since).unwrap()
+        let merge = |first: &[u8], end: &[u8]| {
+            let (lifetime, since) = (stored.contact_lifetime_ms, stored.contacts_since_ms);
+            merge_chunks(&sources, first, end, stored.last_now_ms, lifetime, since).unwrap()
+        };
+        // In two parts, as of a segment that is only partly merged.
+        let mut merged = merge(b"", b"c");
+        merged.extend(merge(b"c", b""));
+        merged
     }
 
     pub fn hand_in(&self, engine: &mut Engine, ids: &[u8]) {
