@@ -24,7 +24,7 @@ from dispatch.world import (
     until,
     update_presence,
 )
-from fenliu.dispatch import JournalUnavailable, Keeping, TraceClock, WallClock, stored
+from fenliu.dispatch import JournalUnavailable, Keeping, TraceClock, WallClock, stored, surge
 from fenliu.dispatch import dispatcher as module
 from fenliu.engine import CommandKind, QueryKind, partition_of
 from fenliu.engine.v1 import engine_pb2
@@ -499,30 +499,95 @@ async def test_an_end_in_the_middle_of_a_snapshot_harms_neither(core, journal, m
     assert state_hash(journal, core)[0] == replay(journal, core)[0].state_hash()
 
 
-async def test_in_a_surge_snapshots_rest_until_there_is_much(core, journal, monkeypatch):
+async def test_while_a_surge_lasts_nothing_is_stored_until_there_is_much(
+    core, journal, monkeypatch
+):
     monkeypatch.setattr(stored, "CHECK_S", 0.001)
-    monkeypatch.setattr(stored, "REST", 1e9)
+    monkeypatch.setattr(surge, "CALM_S", 0.05)
+    monkeypatch.setattr(stored, "REST", 0.5)
     after = 4_000
     dispatcher = trace_dispatcher(core, journal, keeping=Keeping(snapshot_after=after))
+    busy = 1.0
+    dispatcher._state.surge.busy = lambda: busy
     await dispatcher.start()
+    await until(lambda: dispatcher._state.surge.lasts)
     await staffed(dispatcher, idle_close_ms=1000)
 
     async def grown(size: int) -> None:
         """Until the log behind the last snapshot has so many bytes."""
-        (newest,) = journal.manifests(OURS)[-1:] or [None]
-        while True:
-            first = newest.seq + 1 if newest else 1
-            records = list(journal.read(OURS, first))
-            if sum(len(record.entries) for record in records) >= size:
-                return
-            buyer = f"b{first}-{len(records)}"
-            await dispatcher.command(ROUTE, route(buyer), now_ms=NOW)
+        number = 0
+        while dispatcher._state.tail(OURS) < size:
+            number += 1
+            await dispatcher.command(ROUTE, route(f"b{number}"), now_ms=NOW)
 
-    await grown(after)
-    await until(lambda: journal.manifests(OURS))
+    await grown(stored.MUCH[0] * after * 3 // 4)
+    await asyncio.sleep(0.1)
+    assert not journal.manifests(OURS)
+    await grown(stored.MUCH[0] * after)
+    await until(lambda: journal.manifests(OURS))  # made although the surge lasts
     await grown(2 * after)
     await asyncio.sleep(0.1)
     assert len(journal.manifests(OURS)) == 1
-    await grown(stored.SURGE * after)
-    await until(lambda: len(journal.manifests(OURS)) > 1)
+    busy = 0.0
+    await until(lambda: len(journal.manifests(OURS)) == 2)
     await dispatcher.close()
+    assert state_hash(journal, core)[0] == replay(journal, core)[0].state_hash()
+
+
+async def test_while_a_surge_lasts_a_snapshot_rests_most_of_the_time(core, journal, monkeypatch):
+    rests: list[float] = []
+    monkeypatch.setattr(stored, "WORK_S", 0.0)
+    monkeypatch.setattr(stored.time, "sleep", rests.append)
+    dispatcher = trace_dispatcher(core, journal)
+    await dispatcher.start()
+    await staffed(dispatcher)
+    for number in range(20):
+        await dispatcher.command(ROUTE, route(f"b{number}"), now_ms=NOW)
+    await dispatcher.snapshot(OURS)
+    assert not rests
+    dispatcher._state.surge.lasts = True
+    for number in range(20):
+        await dispatcher.command(ROUTE, route(f"c{number}"), now_ms=NOW)
+    await dispatcher.snapshot(OURS)
+    assert len(rests) >= 20
+    assert all(0 < rest <= stored.LONGEST_REST_S for rest in rests)
+    await dispatcher.close()
+
+
+def test_a_surge_lasts_until_it_has_been_calm_for_a_while(monkeypatch):
+    now, busy = 100.0, 1.0
+    a_surge = surge.Surge(lambda: now)
+    a_surge.look()
+    assert not a_surge.lasts  # nobody tells
+    a_surge.busy = lambda: busy
+    a_surge.look()
+    assert a_surge.lasts
+    busy = surge.BUSY / 2
+    now += surge.CALM_S / 2
+    a_surge.look()
+    assert a_surge.lasts
+    busy = surge.BUSY
+    a_surge.look()
+    busy = 0.0
+    now += surge.CALM_S * 0.9
+    a_surge.look()
+    assert a_surge.lasts
+    now += surge.CALM_S * 0.2
+    a_surge.look()
+    assert not a_surge.lasts
+
+
+async def test_how_much_may_wait_is_what_a_start_reads_in_its_time(core, journal):
+    state = trace_dispatcher(core, journal, keeping=Keeping(snapshot_after=1000))._state
+    least, most = (1000 * times for times in stored.MUCH)
+    state.grew(OURS, least - 1)
+    assert not state._is_urgent()
+    state.grew(OURS, 1)
+    assert state._is_urgent()
+    for wait, per_second in ((least, 1), (20_000, 20_000 / stored.READ_BACK_S), (most, 1e9)):
+        state._read_s = 1 / per_second
+        state._tails.start({OURS: wait - 1})
+        assert not state._is_urgent(), per_second
+        state._tails.start({OURS: wait})
+        assert state._is_urgent(), per_second
+    await state.close({})

@@ -99,7 +99,8 @@ class Dispatcher:
 
         `partitions`: those served here (default: all); it is not asked about others' shops. `fair`: a
         shop's flood of single calls waits, so that other shops' calls need not. `watch_load`: single
-        calls wait for each other only while the loop has no time to spare, not always.
+        calls wait for each other only while the loop has no time to spare, not always, and snapshots
+        wait while a surge lasts.
         """
         self.on_health_change: Callable[[bool], None] | None = None
         """Called with `healthy` whenever it changes."""
@@ -155,6 +156,7 @@ class Dispatcher:
             self.run(work)
         if self._watch_load:
             self._commits.busy = self._busy()
+            self._state.surge.busy = self._busy()
         if self._fair:
             self._line = FairLine(self._busy())
             self.run(self._line.run())
@@ -338,7 +340,7 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._commits.busy = None
+        self._commits.busy = self._state.surge.busy = None
         for load in self._loads:
             load.close()
         await self._state.close({} if self._broken else self._commits.ends)

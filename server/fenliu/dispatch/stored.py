@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 from fenliu.dispatch.chunks import Chunks
 from fenliu.dispatch.clock import Clock
 from fenliu.dispatch.errors import EngineFailure, JournalUnavailable
+from fenliu.dispatch.surge import Surge
 from fenliu.dispatch.tails import Tails
 from fenliu.engine import Core, Engine
 from fenliu.failpoints import reached
@@ -31,9 +33,18 @@ CHECK_S = 1.0
 """Between looks at tails and memory."""
 DAY_MS = 86_400_000
 REST = 3.0
-"""Times as long as a snapshot took none is begun, so that a surge is not slowed much by storing it."""
-SURGE = 8
-"""Unless tails have grown to so many times what they should."""
+"""Times as long as it works the making of snapshots rests: while a surge lasts after each WORK_S, else after
+each snapshot."""
+WORK_S = 0.005
+LONGEST_REST_S = 1.0
+READ_BACK_S = 5.0
+"""While a surge lasts none is begun as long as a start would read what tails hold within this time, but"""
+MUCH = (8, 32)
+"""... from so many times what tails should hold on at the earliest, and at the latest."""
+HURRY = 64
+"""From so many times that on there is no rest any more."""
+LEARNED_FROM = 2**20
+"""Bytes of a tail from which on it tells how long reading takes."""
 RETENTION_S = 3600.0
 """Between looks at what is too old to be kept."""
 SHRINK_BYTES = 4 * 2**20
@@ -51,7 +62,7 @@ class Keeping:
     """How much is kept, and where."""
 
     snapshot_after: int = 16 * 2**20
-    """Bytes of entries that a restart may have to read; in a surge up to SURGE times as many."""
+    """Bytes of entries that a restart may have to read; while a surge lasts more (MUCH)."""
     state_bytes: int | None = None
     """About how much memory the state may take, as far as it can be stored instead; None: any."""
     retention_ms: int | None = None
@@ -100,10 +111,16 @@ class StoredState:
         self._chunks = Chunks(journal, self._put)
         self._put_bytes = 0  # since memory was looked at
         self._tails = Tails(keeping.snapshot_after)
-        self._writer = SnapshotWriter(journal, core)
+        self._writer = SnapshotWriter(journal, core, self._rest)
         # One thread: snapshots are written, dropped and read whole one after the other, also by work
         # whose caller has gone meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fenliu-snapshots")
+        self._worked_s = 0.0
+        """The thread's time when it rested last."""
+        self.surge = Surge()
+        self._closing = False
+        self._read_s = 0.0
+        """What reading a byte of a log takes, as the last snapshot found; 0: not known yet."""
         self._too_much = False
         self._room = asyncio.Lock()  # held by who makes room; others wait for it
         self._making: dict[int, asyncio.Lock] = {}  # held while a partition's snapshot is made
@@ -112,7 +129,7 @@ class StoredState:
 
     def housekeeping(self) -> list[Coroutine[Any, Any, None]]:
         """What is to run as long as calls are served."""
-        return [self._watch_memory(), self._make_snapshots(), self._drop_what_is_old()]
+        return [self._watch(), self._make_snapshots(), self._drop_what_is_old()]
 
     def recovered(self, recovered: Recovered) -> None:
         """Goes on from where a recovery ended."""
@@ -186,6 +203,8 @@ class StoredState:
             self._tails.shortened(partition, 0, self._tails.size(partition) * 8)
             return
         self._tails.shortened(partition, size, written.size)
+        if written.tail >= LEARNED_FROM:
+            self._read_s = written.read_s / written.tail
         if self._host.losses == losses:  # else its state was recovered and is another generation
             await self._hand_over(written)
         if self._host.losses == losses:
@@ -252,6 +271,7 @@ class StoredState:
 
     async def close(self, ends: Mapping[int, tuple[int, int]]) -> None:
         """When nothing is decided any more: snapshots of what is long, up to these last records."""
+        self._closing = True
         loop = asyncio.get_running_loop()
         until = loop.time() + CLOSING_S
         while (
@@ -270,6 +290,16 @@ class StoredState:
 
     async def _beside(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    def _rest(self) -> None:
+        """On the thread, between two steps of a snapshot: leaves the processor to others while a surge lasts."""
+        hurry = self._too_much or self._tails.total >= HURRY * self._keeping.snapshot_after
+        if hurry or self._closing or not self.surge.lasts:
+            return
+        worked = time.thread_time() - self._worked_s
+        if worked >= WORK_S:
+            time.sleep(min(REST * worked, LONGEST_REST_S))
+            self._worked_s = time.thread_time()
 
     def _put(self, chunk_id: bytes, content: bytes) -> None:
         self._put_bytes += len(content)
@@ -312,9 +342,10 @@ class StoredState:
                 await self.snapshot(partition)
                 await self._shrink()
 
-    async def _watch_memory(self) -> None:
+    async def _watch(self) -> None:
         while True:
             await asyncio.sleep(CHECK_S)
+            self.surge.look()
             if self._host.healthy:
                 with suppress(EngineFailure):  # told and mended where it arose
                     await self._shrink()
@@ -322,11 +353,9 @@ class StoredState:
     async def _make_snapshots(self) -> None:
         loop, rests_until = asyncio.get_running_loop(), 0.0
         while True:
-            if (rest := rests_until - loop.time()) > 0 and not self._is_urgent():
-                await asyncio.sleep(min(rest, CHECK_S))
-                continue
+            waits = self.surge.lasts or loop.time() < rests_until
             partition = self._tails.longest() if self._too_much else self._tails.due()
-            if partition is None or not self._host.healthy:
+            if partition is None or not self._host.healthy or (waits and not self._is_urgent()):
                 await asyncio.sleep(CHECK_S)
                 continue
             self._too_much = False
@@ -336,7 +365,10 @@ class StoredState:
             rests_until = loop.time() + REST * (loop.time() - begun)
 
     def _is_urgent(self) -> bool:
-        return self._too_much or self._tails.total >= SURGE * self._keeping.snapshot_after
+        """Whether no more may wait to be stored."""
+        least, most = (times * self._keeping.snapshot_after for times in MUCH)
+        soon = READ_BACK_S / self._read_s if self._read_s else least
+        return self._too_much or self._tails.total >= max(least, min(soon, most))
 
     async def _drop_what_is_old(self) -> None:
         while self._keeping.retention_ms is not None:

@@ -7,8 +7,9 @@ in it is durable already.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from fenliu.engine import Core, Engine
@@ -42,6 +43,10 @@ class Written:
     manifest: bytes
     size: int = 0
     """Bytes that were stored for it."""
+    tail: int = 0
+    """Bytes of entries that were read for it,"""
+    read_s: float = 0.0
+    """... in how much processor time, seconds."""
     filters: Mapping[bytes, bytes] = field(default_factory=dict)
     """Of the chunks of its segments that are new, by their ids, as `Core.filter_of` gives them."""
     contents: Mapping[bytes, bytes] = field(default_factory=dict)
@@ -51,9 +56,13 @@ class Written:
 class SnapshotWriter:
     """Writes the snapshots of one journal. For one thread at a time, and not for the event loop."""
 
-    def __init__(self, journal: Journal, core: Core) -> None:
+    def __init__(
+        self, journal: Journal, core: Core, between: Callable[[], None] = lambda: None
+    ) -> None:
+        """`between`: called between the steps in which a snapshot is made, of milliseconds most of them."""
         self._journal = journal
         self._core = core
+        self._between = between
         self._since_kept: dict[int, int] = {}
         """Bytes of entries behind the newest snapshot that is kept for looking back."""
         self._references: dict[int, Counter[bytes]] = {}
@@ -74,6 +83,7 @@ class SnapshotWriter:
             manifest.ParseFromString(base.content)
             engine.load_manifest(base.content)
         tail = now_ms = 0
+        begun = time.thread_time()
         for record in records(self._journal, self._core, partition, manifest.seq + 1):
             if record.seq > seq:
                 break
@@ -82,11 +92,13 @@ class SnapshotWriter:
                 engine.shrink(SCRATCH_BYTES)
             tail += len(record.entries)
             manifest.seq, now_ms = record.seq, record.now_ms
+            self._between()
+        read_s = time.thread_time() - begun
         if manifest.seq != seq:
             raise CorruptSnapshot(partition, seq, "there is no such record to make a snapshot of")
         if base is not None and base.seq == seq:
             return Written(seq, base.content)
-        store = _Store(self._journal, self._core, partition)
+        store = _Store(self._journal, self._core, partition, self._between)
         self._write_shops(engine, manifest, store)
         store.flush()
         reached("snapshot-chunks")
@@ -97,7 +109,7 @@ class SnapshotWriter:
         reached("snapshot-manifest")
         self._tidy(partition, manifest, tail)
         size = store.size + len(content)
-        return Written(seq, content, size, store.filters, store.contents)
+        return Written(seq, content, size, tail, read_s, store.filters, store.contents)
 
     def retain(self, partition: int, since_ms: int) -> int:
         """Drops records and snapshots that are not needed to look back to `since_ms`; how many records.
@@ -206,10 +218,13 @@ def _by_id(
 class _Store:
     """Puts chunks a few at a time, and gives back those it was given."""
 
-    def __init__(self, journal: Journal, core: Core, partition: int) -> None:
+    def __init__(
+        self, journal: Journal, core: Core, partition: int, between: Callable[[], None]
+    ) -> None:
         self._journal = journal
         self._core = core
         self._partition = partition
+        self._between = between
         self._gathered: dict[bytes, bytes] = {}
         self._gathered_bytes = 0
         self._given_bytes = 0
@@ -218,6 +233,7 @@ class _Store:
         self.contents: dict[bytes, bytes] = {}
 
     def put(self, chunk_id: bytes, content: bytes) -> None:
+        self._between()
         self._gathered[chunk_id] = content
         self._gathered_bytes += len(content)
         self.size += len(content)
