@@ -29,6 +29,13 @@ pub fn key(kind: u8, of: &[u8]) -> Vec<u8> {
     key
 }
 
+/// Puts a key in place of what is there.
+pub fn put_key(out: &mut Vec<u8>, kind: u8, of: &[u8]) {
+    out.clear();
+    out.push(kind);
+    out.extend_from_slice(of);
+}
+
 /// An entry where it stands.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {

@@ -32,6 +32,7 @@ mod index;
 mod inquiry;
 mod install;
 mod keeping;
+mod learned;
 mod lines;
 mod load;
 mod logs;

@@ -1,9 +1,13 @@
 //! A shop's state as its canonical `ShopSnapshot`; of a stored shop, its head and what it has learned.
 
+use std::mem::take;
+
 use prost::Message;
+use prost::encoding::message;
 
 use crate::RULES_VERSION;
 use crate::agent::agent_state;
+use crate::buyers::Contact;
 use crate::cache::Chunks;
 use crate::chunks::{self, Bad, Chunk, Entry};
 use crate::facts::text;
@@ -12,19 +16,24 @@ use crate::needs::{read_answered, read_contact};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::selection::Member;
 use crate::state::{Conversation, Shop};
+use crate::stored::beginning;
+
+/// Fields of `ShopSnapshot`.
+const CONVERSATIONS: u32 = 8;
+const CONTACTS: u32 = 9;
 
 const BAD_KEY: Bad = "a bad key";
 const CHUNKS_MISSING: Bad = "chunks of the shop are missing";
 
-/// An entry for a segment.
-pub struct Learned {
-    pub key: Vec<u8>,
-    pub at_ms: i64,
-    pub value: Vec<u8>,
+/// An entry, out of the generations or of a segment.
+struct Learned {
+    key: Vec<u8>,
+    at_ms: i64,
+    value: Vec<u8>,
 }
 
 impl Learned {
-    pub fn as_entry(&self) -> Entry<'_> {
+    fn as_entry(&self) -> Entry<'_> {
         Entry {
             key: &self.key,
             at_ms: self.at_ms,
@@ -49,7 +58,11 @@ impl Shop {
     pub fn snapshot(&self, chunks: &Chunks) -> Result<Vec<u8>, Bad> {
         let now = self.last_now_ms;
         let lifetimes = self.lifetimes(now);
-        let mut entries = self.learned();
+        let mut entries = Vec::new();
+        self.each_learned(|entry| -> Result<(), Bad> {
+            entries.push(Learned::from(entry));
+            Ok(())
+        })?;
         for segment in &self.keeping.stored.segments {
             for chunk in &segment.chunks {
                 match chunks.content(&chunk.id) {
@@ -80,16 +93,45 @@ impl Shop {
 
     /// The head: everything but what stands in segments.
     pub fn head(&self) -> Vec<u8> {
-        self.head_state().encode_to_vec()
+        let mut before = self.state_but_live();
+        let behind = record::ShopSnapshot {
+            waiting: take(&mut before.waiting),
+            pools: take(&mut before.pools),
+            mixed: take(&mut before.mixed),
+            slot_releases_ms: take(&mut before.slot_releases_ms),
+            contacts_since_ms: take(&mut before.contacts_since_ms),
+            deleted: take(&mut before.deleted),
+            ..Default::default()
+        };
+        // One by one and in the place of their fields, since there may be millions.
+        let mut head = before.encode_to_vec();
+        for conversation in self.conversation_states() {
+            message::encode(CONVERSATIONS, &conversation, &mut head);
+        }
+        for contact in self.live_contact_states() {
+            message::encode(CONTACTS, &contact, &mut head);
+        }
+        behind
+            .encode(&mut head)
+            .expect("a Vec takes as much as there is");
+        head
     }
 
     /// Everything but remembered ids and the contacts of buyers who are not live.
     fn head_state(&self) -> record::ShopSnapshot {
-        let now = self.last_now_ms;
+        record::ShopSnapshot {
+            conversations: self.conversation_states().collect(),
+            contacts: self.live_contact_states().collect(),
+            ..self.state_but_live()
+        }
+    }
+
+    /// The same without conversations and contacts.
+    fn state_but_live(&self) -> record::ShopSnapshot {
         record::ShopSnapshot {
             rules_version: RULES_VERSION,
             shop: Some(self.document.clone()),
-            last_now_ms: now,
+            last_now_ms: self.last_now_ms,
             last_decision: self.last_decision,
             last_conversation: self.last_conversation,
             clamped_timestamps: self.clamped_timestamps,
@@ -97,8 +139,6 @@ impl Shop {
                 .members()
                 .map(|slot| agent_state(self.agent(slot)))
                 .collect(),
-            conversations: self.conversation_states(),
-            contacts: self.live_contact_states(now),
             waiting: self.waiting_states(),
             pools: self.pool_states(),
             mixed: self.mixed_states(),
@@ -107,52 +147,6 @@ impl Shop {
             deleted: self.deleted,
             ..Default::default()
         }
-    }
-
-    /// What is in the generations and exists, each key once; in no order.
-    pub fn learned(&self) -> Vec<Learned> {
-        let now = self.last_now_ms;
-        let lifetimes = self.lifetimes(now);
-        let mut learned = Vec::new();
-        for (_, buyer) in self.buyers.iter() {
-            let stored = buyer.is_live() || self.leavers.has_dropped(buyer.left_in);
-            let Some(contact) = buyer.contact().filter(|_| !stored) else {
-                continue;
-            };
-            let id = buyer.id();
-            if !lifetimes.contact(contact.consulted_at_ms) {
-                continue;
-            }
-            let conversation = contact.conversation.to_be_bytes();
-            let agent_id = self.agent(contact.agent).id.as_bytes();
-            let mut add = |kind: u8, of: &[u8], value: Vec<u8>| {
-                learned.push(Learned {
-                    key: chunks::key(kind, of),
-                    at_ms: contact.consulted_at_ms,
-                    value,
-                });
-            };
-            let value = [conversation.as_slice(), agent_id].concat();
-            add(chunks::CONTACT, id.as_bytes(), value);
-            add(chunks::CONVERSATION, &conversation, id.as_bytes().to_vec());
-        }
-        let requests = self.requests.existing(now);
-        learned.extend(requests.map(|(id, at_ms, value)| Learned {
-            key: chunks::key(chunks::REQUEST, id),
-            at_ms,
-            value: value.to_vec(),
-        }));
-        for (kind, events) in [
-            (chunks::MESSAGE_EVENT, &self.message_events),
-            (chunks::ORDER_EVENT, &self.order_events),
-        ] {
-            learned.extend(events.existing(now).map(|(id, at_ms, _)| Learned {
-                key: chunks::key(kind, id),
-                at_ms,
-                value: Vec::new(),
-            }));
-        }
-        learned
     }
 
     /// An entry of a segment, as a snapshot lists it.
@@ -199,7 +193,8 @@ impl Shop {
         buyer.is_some_and(|buyer| self.buyers[buyer].is_live())
     }
 
-    fn conversation_states(&self) -> Vec<record::ConversationState> {
+    /// By number.
+    fn conversation_states(&self) -> impl Iterator<Item = record::ConversationState> {
         let state = |(conversation, open): (u64, &Conversation)| record::ConversationState {
             conversation,
             buyer_id: self.buyers[open.buyer].id().to_owned(),
@@ -217,28 +212,31 @@ impl Shop {
             transfer_hops: open.hops.transfer,
             inquiry: inquiry::stored(&open.inquiry),
         };
-        let mut states: Vec<_> = self.conversations.iter().map(state).collect();
-        states.sort_unstable_by_key(|state| state.conversation);
-        states
+        let mut open: Vec<_> = self.conversations.iter().collect();
+        open.sort_unstable_by_key(|(conversation, _)| *conversation);
+        open.into_iter().map(state)
     }
 
-    fn live_contact_states(&self, now: i64) -> Vec<record::ContactState> {
-        let lifetimes = self.lifetimes(now);
-        let mut states: Vec<_> = self
+    /// By buyer.
+    fn live_contact_states(&self) -> impl Iterator<Item = record::ContactState> {
+        let lifetimes = self.lifetimes(self.last_now_ms);
+        let live = self
             .buyers
             .iter()
             .filter(|(_, buyer)| buyer.is_live())
             .filter_map(|(_, buyer)| Some((buyer.id(), buyer.contact()?)))
-            .filter(|(_, contact)| lifetimes.contact(contact.consulted_at_ms))
-            .map(|(id, contact)| record::ContactState {
-                buyer_id: id.to_string(),
-                agent_id: self.agent(contact.agent).id.to_string(),
-                consulted_at_ms: contact.consulted_at_ms,
-                conversation: contact.conversation,
-            })
+            .filter(|(_, contact)| lifetimes.contact(contact.consulted_at_ms));
+        let mut contacts: Vec<_> = live
+            .map(|(id, contact)| (beginning(id.as_bytes()), id, contact))
             .collect();
-        states.sort_unstable_by(|a, b| a.buyer_id.cmp(&b.buyer_id));
-        states
+        contacts.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        let state = |(_, id, contact): (u64, &str, Contact)| record::ContactState {
+            buyer_id: id.to_string(),
+            agent_id: self.agent(contact.agent).id.to_string(),
+            consulted_at_ms: contact.consulted_at_ms,
+            conversation: contact.conversation,
+        };
+        contacts.into_iter().map(state)
     }
 
     fn waiting_states(&self) -> Vec<record::WaitingState> {

@@ -14,7 +14,6 @@ use crate::failing::reading;
 use crate::filter::Filter;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::remembered::Generation;
-use crate::snapshot::Learned;
 use crate::state::Shop;
 use crate::stored::{ChunkId, Stored, chunk_id};
 
@@ -176,12 +175,8 @@ impl Engine {
             fresh: shop.keeping.fresh,
             ..Default::default()
         };
-        let mut learned = shop.learned();
-        learned.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         let mut cutter = Cutter::default();
-        for entry in &learned {
-            cutter.add(&Learned::as_entry(entry))?;
-        }
+        shop.each_learned(|entry| cutter.add(&entry))?;
         Ok(Flushed {
             shop: stored.encode_to_vec(),
             head: shop.head(),

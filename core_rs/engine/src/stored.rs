@@ -195,7 +195,7 @@ impl Segment {
 }
 
 /// The first bytes of a key as a number, in the same order as keys.
-fn beginning(key: &[u8]) -> u64 {
+pub fn beginning(key: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let length = key.len().min(8);
     bytes[..length].copy_from_slice(&key[..length]);
