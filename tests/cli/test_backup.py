@@ -250,9 +250,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str | None, str, str]] = {
         "restore the newest backup that is whole",
     ),
     "a newer schema": (
-        lambda data: execute(data, "UPDATE meta SET value = 4 WHERE key = 'schema_version'"),
+        lambda data: execute(data, "UPDATE meta SET value = 5 WHERE key = 'schema_version'"),
         "",
-        "written by a newer version (schema 4; this one knows 3)",
+        "written by a newer version (schema 5; this one knows 4)",
         "use the version that wrote it",
     ),
     "a lost key": (

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from fenliu.dispatch import Dispatcher, TraceClock
-from fenliu.engine import CommandKind, Core, load_core
+from fenliu.engine import CommandKind, Core, load_core, partition_of
 from fenliu.engine.v1 import engine_pb2
 from fenliu.journal import SqliteJournal
 from fenliu.recovery import replay
@@ -105,6 +105,10 @@ async def play(dispatcher: Dispatcher, journal: SqliteJournal) -> None:
         batch.requests.add(shop_id="plain", buyer_id=f"b{number}", request_id=f"batch-{number}")
     answer = await dispatcher.batch(CommandKind.ROUTE, batch.SerializeToString(), now_ms=at)
     assert answer.code == 0, answer
+    await dispatcher.snapshot(partition_of("plain", PARTITIONS))  # with a large chunk
+    await do(
+        CommandKind.ROUTE, dispatch_pb2.RouteRequest(shop_id="plain", buyer_id="very last"), at
+    )
 
 
 async def minute_of(do, shop_id: str, minute: int, at: int) -> None:

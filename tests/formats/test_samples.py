@@ -26,7 +26,7 @@ from fenliu.journal.backup import back_up, restore
 from fenliu.recovery import recover, replay, state_hash, verify
 
 SAMPLES = sorted(path.parent for path in Path(__file__).parent.glob("v*/sample.json"))
-SCHEMA = 3
+SCHEMA = 4
 
 
 @pytest.fixture(params=SAMPLES, ids=lambda path: path.name)
@@ -205,7 +205,7 @@ def test_newer_formats_are_refused_by_name(core, data):
     for table, column, newer in (
         ("records", "record", "0003"),
         ("manifests", "manifest", "0002"),
-        ("chunks", "chunk", "0002"),
+        ("chunks", "chunk", "0003"),
     ):
         query(data, NEWER_FORMAT.format(table, column, newer), partition)
     words = "format 2; this program knows 1"
@@ -216,7 +216,7 @@ def test_newer_formats_are_refused_by_name(core, data):
     with pytest.raises(NewerSnapshot, match=f"partition {partition}, snapshot {head.seq}: {words}"):
         journal.manifest(partition)
     with pytest.raises(
-        NewerSnapshot, match=f"partition {partition}, chunk ba7816bf.*15ad: {words}"
+        NewerSnapshot, match=f"partition {partition}, chunk ba7816bf.*15ad: format 3; .* knows 2"
     ):
         journal.chunks(partition, [chunk_id])
     journal.close()

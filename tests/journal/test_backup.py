@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from random import Random
 
 import pytest
 
@@ -217,7 +218,7 @@ def cut(path):
         (
             lambda path: execute(path, "UPDATE meta SET value = 9 WHERE key = 'schema_version'"),
             NewerVersion,
-            "newer version .schema 9; this one knows 3",
+            "newer version .schema 9; this one knows 4",
         ),
         (
             lambda path: execute(path, "DELETE FROM meta WHERE key = 'token_key'"),
@@ -253,7 +254,7 @@ def snapshots(reader):
     }
 
 
-CONTENT = b"c" * 100_000
+CONTENT = Random(1).randbytes(100_000)
 CHUNK = hashlib.sha256(CONTENT).digest()
 
 

@@ -237,10 +237,10 @@ def test_an_impossible_number_of_partitions_is_refused(tmp_path, partitions):
 def test_a_newer_schema_is_refused(tmp_path):
     SqliteJournal.open(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "fenliu.db", isolation_level=None)
-    connection.execute("UPDATE meta SET value = 4 WHERE key = 'schema_version'")
+    connection.execute("UPDATE meta SET value = 5 WHERE key = 'schema_version'")
     connection.close()
     for refused in (SqliteJournal.open, SqliteReader):
-        with pytest.raises(IncompatibleDirectory, match=r"newer version .schema 4; this one kn"):
+        with pytest.raises(IncompatibleDirectory, match=r"newer version .schema 5; this one kn"):
             refused(tmp_path)
 
 

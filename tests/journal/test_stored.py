@@ -5,30 +5,43 @@ import struct
 
 import google_crc32c
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fenliu.journal import CHUNK_BYTES, CorruptSnapshot, NewerSnapshot, StoredManifest
+from fenliu.journal import CHUNK_BYTES, CorruptSnapshot, NewerSnapshot, StoredManifest, compression
 from fenliu.journal.stored import pack_chunk, pack_manifest, unpack_chunk, unpack_manifest
 
 CONTENT = b"a shop's state"
 ID = hashlib.sha256(CONTENT).digest()
 MANIFEST = pack_manifest(CONTENT, 1)
 CHUNK = pack_chunk(ID, CONTENT, 1)
+LARGE = b"".join(b"entry %d," % number for number in range(400))
+LARGE_ID = hashlib.sha256(LARGE).digest()
+COMPRESSED = pack_chunk(LARGE_ID, LARGE, 1)
 
-# Each kind's bytes, what reads them, and how an error about them begins.
+# Each kind's bytes, what reads them, how an error about them begins, and the newest format of the kind.
 KINDS = [
     pytest.param(
         MANIFEST,
         lambda data: unpack_manifest(data, 3, 7, 1_700_000_000_000),
         "partition 3, snapshot 7: ",
+        1,
         id="manifest",
     ),
     pytest.param(
         CHUNK,
         lambda data: unpack_chunk(data, 3, ID),
         f"partition 3, chunk {ID.hex()}: ",
+        2,
         id="chunk",
+    ),
+    pytest.param(
+        COMPRESSED,
+        lambda data: unpack_chunk(data, 3, LARGE_ID),
+        f"partition 3, chunk {LARGE_ID.hex()}: ",
+        2,
+        id="compressed chunk",
     ),
 ]
 
@@ -36,6 +49,34 @@ KINDS = [
 def test_the_layout_is_the_documented_one():
     assert MANIFEST.hex() == "464c5331000100010000000e8fb5e426" + CONTENT.hex()
     assert CHUNK.hex() == "464c4331000100010000000e0a1ee05d" + CONTENT.hex()
+
+
+def test_a_large_chunk_is_compressed_and_has_the_same_name(monkeypatch):
+    assert COMPRESSED[:6] == b"FLC1\x00\x02"
+    assert len(COMPRESSED) < len(LARGE)
+    assert unpack_chunk(COMPRESSED, 3, LARGE_ID) == LARGE
+    monkeypatch.setattr(compression, "COMPRESSED_FROM", len(LARGE) + 1)
+    plain = pack_chunk(LARGE_ID, LARGE, 1)
+    assert plain[:6] == b"FLC1\x00\x01"
+    assert unpack_chunk(plain, 3, LARGE_ID) == LARGE
+
+
+def test_what_does_not_unpack_is_damaged_and_nothing_large_is_unpacked():
+    def stored(data: bytes) -> bytes:
+        header = struct.pack(">4sHHI", b"FLC1", 2, 1, len(data))
+        checksum = google_crc32c.extend(google_crc32c.value(header), data)
+        return header + checksum.to_bytes(4, "big") + data
+
+    begins = f"chunk {LARGE_ID.hex()}: does not unpack: "
+    for bad in (b"", b"no frame", COMPRESSED[16:-9]):
+        with pytest.raises(CorruptSnapshot, match=begins):
+            unpack_chunk(stored(bad), 3, LARGE_ID)
+    bomb = zstandard.ZstdCompressor().compress(bytes(2**30))
+    with pytest.raises(CorruptSnapshot, match=f"{begins}more than 1048576 bytes"):
+        unpack_chunk(stored(bomb), 3, LARGE_ID)
+    streamed = zstandard.ZstdCompressor(write_content_size=False).compress(LARGE)
+    with pytest.raises(CorruptSnapshot, match=begins):
+        unpack_chunk(stored(streamed), 3, LARGE_ID)
 
 
 @given(content=st.binary(max_size=300), rules=st.integers(0, 65535))
@@ -46,8 +87,8 @@ def test_what_is_packed_is_what_is_read(content, rules):
     assert unpack_chunk(pack_chunk(chunk_id, content, rules), 3, chunk_id) == content
 
 
-@pytest.mark.parametrize(("data", "read", "begins"), KINDS)
-def test_every_flipped_bit_is_found_and_its_place_named(data, read, begins):
+@pytest.mark.parametrize(("data", "read", "begins", "newest"), KINDS)
+def test_every_flipped_bit_is_found_and_its_place_named(data, read, begins, newest):
     for bit in range(len(data) * 8):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -57,19 +98,22 @@ def test_every_flipped_bit_is_found_and_its_place_named(data, read, begins):
         assert isinstance(error.value, NewerSnapshot) == (4 <= bit // 8 < 6)
 
 
-@pytest.mark.parametrize(("data", "read", "begins"), KINDS)
-def test_every_cut_and_what_stands_behind_the_end_is_found(data, read, begins):
+@pytest.mark.parametrize(("data", "read", "begins", "newest"), KINDS)
+def test_every_cut_and_what_stands_behind_the_end_is_found(data, read, begins, newest):
     for length in range(len(data)):
         with pytest.raises(CorruptSnapshot, match=f"{begins}(only|a content of)"):
             read(data[:length])
-    with pytest.raises(CorruptSnapshot, match="a content of 15 bytes where 14 were written"):
+    stored = len(data) - 16
+    words = f"a content of {stored + 1} bytes where {stored} were written"
+    with pytest.raises(CorruptSnapshot, match=words):
         read(data + b"\x00")
 
 
-@pytest.mark.parametrize(("data", "read", "begins"), KINDS)
-def test_another_format_is_named(data, read, begins):
-    with pytest.raises(NewerSnapshot, match=f"{begins}format 2; this program knows 1"):
-        read(data[:5] + b"\x02" + data[6:])
+@pytest.mark.parametrize(("data", "read", "begins", "newest"), KINDS)
+def test_another_format_is_named(data, read, begins, newest):
+    words = f"{begins}format {newest + 1}; this program knows {newest}"
+    with pytest.raises(NewerSnapshot, match=words):
+        read(data[:5] + bytes([newest + 1]) + data[6:])
     with pytest.raises(CorruptSnapshot, match=f"{begins}begins with b'FLR1', not b'FL[SC]1'"):
         read(b"FLR1" + data[4:])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fenliu.journal.errors import DirectoryInUse, IncompatibleDirectory, NewerVersion, StorageError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SNAPSHOTS_SINCE = 2
 """The first schema that has tables for manifests and chunks."""
 DATABASE = "fenliu.db"
@@ -68,7 +68,7 @@ def make_schema(connection: sqlite3.Connection, partitions: int) -> None:
         }
         connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta.items())
     elif _has_meta(connection) and 1 <= (version := schema_version(connection)) < SCHEMA_VERSION:
-        # From 2 to 3 nothing changes but that there may be records of format 2.
+        # From 2 to 3 nothing changes but that there may be records of format 2, from 3 to 4 chunks of it.
         for statement in _SNAPSHOTS if version < SNAPSHOTS_SINCE else ():
             connection.execute(statement)
         connection.execute(

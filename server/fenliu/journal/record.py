@@ -1,42 +1,24 @@
 """Records: what one group commit adds to one partition's log (docs/formats.md).
 
-Packs and checks the header and the chain of checksums, compresses the entries of large ones; what they say is
-not known here.
+Packs and checks the header and the chain of checksums; what the entries say is not known here.
 """
 
 import struct
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import google_crc32c
-import zstandard
 
+from fenliu.journal.compression import COMPRESSED, PLAIN, BadFrame, packed, unpacked
 from fenliu.journal.errors import CorruptRecord, NewerRecord
 
 MAGIC = b"FLR1"
-PLAIN = 1
-COMPRESSED = 2
 FORMAT = COMPRESSED
 """The newest one."""
-COMPRESSED_FROM = 2_048
-"""Bytes of entries; a shorter record would not get much smaller, and SQLite gives it a part of a page."""
-LEVEL = 1  # measured: a gigabyte a second, half of the bytes or less
 
 _HEADER = struct.Struct(">4sHH16s16sqIQIII")
 _CHECKSUM = struct.Struct(">I")
 _CHECKED = _HEADER.size - _CHECKSUM.size  # the header bytes that the checksum covers
-
-
-class _Compressors(threading.local):
-    """One of each for a thread: making one costs more than a small record."""
-
-    def __init__(self) -> None:
-        self.compress = zstandard.ZstdCompressor(level=LEVEL).compress
-        self.decompress = zstandard.ZstdDecompressor().decompress
-
-
-_zstd = _Compressors()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +50,7 @@ def pack(
     entries: bytes,
 ) -> tuple[bytes, int]:
     """The record's bytes and its checksum, which its successor names as predecessor."""
-    form = PLAIN
-    if len(entries) >= COMPRESSED_FROM:
-        form, entries = COMPRESSED, _zstd.compress(entries)
+    form, entries = packed(entries)
     header = _HEADER.pack(
         MAGIC,
         form,
@@ -113,11 +93,10 @@ def unpack(data: bytes, partition: int, seq: int) -> Record:
         raise CorruptRecord(
             partition, seq, f"is in truth record {at_seq} of partition {at}, misplaced"
         )
-    if form == COMPRESSED:
-        try:
-            entries = _zstd.decompress(entries)
-        except zstandard.ZstdError as error:
-            raise CorruptRecord(partition, seq, f"its entries do not unpack: {error}") from error
+    try:
+        entries = unpacked(form, entries)
+    except BadFrame as error:
+        raise CorruptRecord(partition, seq, f"its entries do not unpack: {error}") from error
     return Record(
         rules, append_id, writer, now_ms, count, at_seq, at, predecessor, checksum, entries
     )

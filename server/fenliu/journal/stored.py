@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 import google_crc32c
 
+from fenliu.journal.compression import COMPRESSED, PLAIN, BadFrame, packed, unpacked
 from fenliu.journal.errors import CorruptSnapshot, NewerSnapshot
 
 MANIFEST_MAGIC = b"FLS1"
 CHUNK_MAGIC = b"FLC1"
-FORMAT = 1
+MANIFEST_FORMAT = PLAIN
+CHUNK_FORMAT = COMPRESSED
+"""The newest ones."""
 CHUNK_BYTES = 2**20
 """The most that a chunk's content may have."""
 
@@ -48,7 +51,7 @@ class StoredManifest:
 
 def pack_manifest(content: bytes, rules_version: int) -> bytes:
     """The manifest's bytes with its header."""
-    return _pack(MANIFEST_MAGIC, content, rules_version)
+    return _pack(MANIFEST_MAGIC, PLAIN, content, rules_version)
 
 
 def pack_chunk(chunk_id: bytes, content: bytes, rules_version: int) -> bytes:
@@ -57,18 +60,23 @@ def pack_chunk(chunk_id: bytes, content: bytes, rules_version: int) -> bytes:
         raise ValueError(f"a chunk has at most {CHUNK_BYTES} bytes, not {len(content)}")
     if hashlib.sha256(content).digest() != chunk_id:
         raise ValueError(f"chunk {chunk_id.hex()}: its id is not the SHA-256 of its content")
-    return _pack(CHUNK_MAGIC, content, rules_version)
+    form, stored = packed(content)
+    return _pack(CHUNK_MAGIC, form, stored, rules_version)
 
 
 def unpack_manifest(data: bytes, partition: int, seq: int, now_ms: int) -> StoredManifest:
     """The manifest found at `seq` of `partition`; raises CorruptSnapshot unless it is whole."""
-    rules_version, content = _unpack(data, MANIFEST_MAGIC, partition, seq, b"")
+    _, rules_version, content = _unpack(data, MANIFEST_MAGIC, MANIFEST_FORMAT, partition, seq, b"")
     return StoredManifest(partition, seq, now_ms, rules_version, content)
 
 
 def unpack_chunk(data: bytes, partition: int, chunk_id: bytes) -> bytes:
     """The content of the chunk found as `chunk_id`; raises CorruptSnapshot unless it is that one, whole."""
-    _, content = _unpack(data, CHUNK_MAGIC, partition, 0, chunk_id)
+    form, _, stored = _unpack(data, CHUNK_MAGIC, CHUNK_FORMAT, partition, 0, chunk_id)
+    try:
+        content = unpacked(form, stored, most=CHUNK_BYTES)
+    except BadFrame as error:
+        raise CorruptSnapshot(partition, 0, f"does not unpack: {error}", chunk_id) from error
     if len(content) > CHUNK_BYTES:
         raise CorruptSnapshot(
             partition, 0, f"{len(content)} bytes, more than {CHUNK_BYTES}", chunk_id
@@ -79,16 +87,16 @@ def unpack_chunk(data: bytes, partition: int, chunk_id: bytes) -> bytes:
     return content
 
 
-def _pack(magic: bytes, content: bytes, rules_version: int) -> bytes:
-    header = _HEADER.pack(magic, FORMAT, rules_version, len(content), 0)[:_CHECKED]
-    checksum = google_crc32c.extend(google_crc32c.value(header), content)
-    return b"".join((header, _CHECKSUM.pack(checksum), content))
+def _pack(magic: bytes, form: int, stored: bytes, rules_version: int) -> bytes:
+    header = _HEADER.pack(magic, form, rules_version, len(stored), 0)[:_CHECKED]
+    checksum = google_crc32c.extend(google_crc32c.value(header), stored)
+    return b"".join((header, _CHECKSUM.pack(checksum), stored))
 
 
 def _unpack(
-    data: bytes, expected_magic: bytes, partition: int, seq: int, chunk_id: bytes
-) -> tuple[int, bytes]:
-    """(rules version, content)."""
+    data: bytes, expected_magic: bytes, newest: int, partition: int, seq: int, chunk_id: bytes
+) -> tuple[int, int, bytes]:
+    """(format, rules version, what stands behind the header)."""
     if len(data) < _HEADER.size:
         raise CorruptSnapshot(
             partition,
@@ -101,17 +109,17 @@ def _unpack(
         raise CorruptSnapshot(
             partition, seq, f"begins with {magic!r}, not {expected_magic!r}", chunk_id
         )
-    if form != FORMAT:
-        raise NewerSnapshot(partition, seq, f"format {form}; this program knows {FORMAT}", chunk_id)
-    content = data[_HEADER.size :]
-    if len(content) != length:
+    if not PLAIN <= form <= newest:
+        raise NewerSnapshot(partition, seq, f"format {form}; this program knows {newest}", chunk_id)
+    stored = data[_HEADER.size :]
+    if len(stored) != length:
         raise CorruptSnapshot(
             partition,
             seq,
-            f"a content of {len(content)} bytes where {length} were written",
+            f"a content of {len(stored)} bytes where {length} were written",
             chunk_id,
         )
-    found = google_crc32c.extend(google_crc32c.value(data[:_CHECKED]), content)
+    found = google_crc32c.extend(google_crc32c.value(data[:_CHECKED]), stored)
     if found != checksum:
         raise CorruptSnapshot(
             partition,
@@ -119,4 +127,4 @@ def _unpack(
             f"checksum {found:08x} where {checksum:08x} was written: bits changed",
             chunk_id,
         )
-    return rules_version, content
+    return form, rules_version, stored
