@@ -1,6 +1,10 @@
 //! The engine's face for Python: extract, call, return. Every rule is in `fenliu-engine`; the
 //! signatures are those of `server/fenliu/engine/_core.pyi`.
 
+mod appender;
+mod sqlite;
+
+use std::ffi::CString;
 use std::sync::{Mutex, MutexGuard};
 
 use fenliu_engine::proto::fenliu::engine::v1::CommandKind;
@@ -365,15 +369,80 @@ fn partition_of(shop_id: &str, partitions: i64) -> PyResult<u32> {
     }
 }
 
+/// Commits groups of records on a thread that never waits for the interpreter's lock.
+#[pyclass(frozen, module = "fenliu.engine._core")]
+struct Appender(appender::Appender);
+
+#[pymethods]
+impl Appender {
+    #[classattr]
+    const SQLITE: [&'static str; sqlite::NAMES.len()] = sqlite::NAMES;
+
+    #[new]
+    fn new(
+        addresses: [usize; sqlite::NAMES.len()],
+        path: &[u8],
+        busy_ms: i32,
+        setup: &str,
+        insert: &str,
+        notify: i32,
+    ) -> PyResult<Self> {
+        // What the caller of this class promises.
+        let library = unsafe { sqlite::Library::at(addresses) };
+        let target = appender::Target {
+            library: library.ok_or_else(|| PyValueError::new_err("an address is 0"))?,
+            path: CString::new(path)?,
+            busy_ms,
+            setup: CString::new(setup)?,
+            insert: insert.into(),
+            notify,
+        };
+        Ok(Self(appender::Appender::start(target)?))
+    }
+
+    fn append(
+        &self,
+        number: u64,
+        rows: Vec<(i64, i64, Bound<'_, PyBytes>, Bound<'_, PyBytes>)>,
+    ) -> bool {
+        let own = |bytes: &Bound<'_, PyBytes>| bytes.as_bytes().to_vec();
+        let rows = rows
+            .iter()
+            .map(|(partition, before, id, record)| (*partition, *before, own(id), own(record)));
+        self.0.append(number, rows.collect())
+    }
+
+    fn collect(&self) -> Vec<(u64, usize, Option<String>)> {
+        let done = self.0.collect().into_iter();
+        done.map(|(number, written)| match written {
+            Ok(rows) => (number, rows, None),
+            Err(error) => (number, 0, Some(error)),
+        })
+        .collect()
+    }
+
+    fn pause(&self, py: Python<'_>) {
+        py.detach(|| self.0.pause());
+    }
+
+    fn resume(&self) {
+        self.0.resume();
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
 #[pymodule]
 mod _core {
     #[pymodule_export]
     const CORE: &str = "rust";
     /// Changes whenever _core.pyi does.
     #[pymodule_export]
-    const API_VERSION: u32 = 7;
+    const API_VERSION: u32 = 8;
     #[pymodule_export]
     const RULES_VERSION: u32 = fenliu_engine::RULES_VERSION;
     #[pymodule_export]
-    use super::{Engine, filter_of, merge_chunks, partition_of};
+    use super::{Appender, Engine, filter_of, merge_chunks, partition_of};
 }

@@ -85,6 +85,8 @@ class App:
             journal = SqliteJournal.open(
                 config.data_dir, partitions=config.partitions, durability=config.durability
             )
+            if self.core.appender is not None:
+                journal.attach(asyncio.get_running_loop(), self.core.appender)
         else:
             journal = SharedJournal(config.data_dir, seat.journal)
         self._journal = journal
@@ -194,6 +196,8 @@ class App:
             await self._supervisor.close()
         if self._tables is not None:
             await asyncio.to_thread(self._tables.close)
+        if isinstance(self._journal, SqliteJournal):
+            self._journal.detach()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 

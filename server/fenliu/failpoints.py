@@ -42,5 +42,7 @@ def _nothing(_place: str) -> None:
 
 
 _setting = os.environ.get("FENLIU_FAILPOINT")
+on_journal_thread = (_setting or "").startswith(("append-begins", "append-done"))
+"""Whether the journal's own thread is to get there."""
 reached: Callable[[str], None] = _end_at(_setting) if _setting else _nothing
 """Says that a place is reached."""

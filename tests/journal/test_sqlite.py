@@ -52,10 +52,9 @@ class Writer:
 
 
 @pytest.fixture
-def journal(tmp_path):
-    journal = SqliteJournal.open(tmp_path / "data")
-    yield journal
-    journal.close()
+def journal(tmp_path, appends):
+    with appends(SqliteJournal.open(tmp_path / "data")) as journal:
+        yield journal
 
 
 def database(journal) -> sqlite3.Connection:
@@ -277,71 +276,71 @@ def test_a_reader_does_not_make_a_directory(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_full_disk_is_an_error_with_its_cause_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_an_error_with_its_cause_and_leaves_nothing(tmp_path, appends):
     class Small(SqliteJournal):
         pages = 16
 
-        def _connect(self):
-            connection = super()._connect()
-            connection.execute(f"PRAGMA max_page_count = {self.pages}")
-            return connection
+        def _pragmas(self):
+            return (*super()._pragmas(), f"PRAGMA max_page_count = {self.pages}")
 
-    journal, writer = Small.open(tmp_path), Writer()
-    journal.append([writer.next(0, 1)]).result()
-    group = [writer.next(1, 1), writer.next(0, 2, os.urandom(100_000))]
-    with pytest.raises(StorageError, match="database or disk is full") as error:
-        journal.append(group).result()
-    assert isinstance(error.value.__cause__, sqlite3.OperationalError)
-    assert journal.heads().keys() == {0}
+    with appends(Small.open(tmp_path)) as journal:
+        writer = Writer()
+        journal.append([writer.next(0, 1)]).result()
+        group = [writer.next(1, 1), writer.next(0, 2, os.urandom(100_000))]
+        with pytest.raises(StorageError, match="database or disk is full") as error:
+            journal.append(group).result()
+        assert isinstance(error.value.__cause__, sqlite3.OperationalError)
+        assert journal.heads().keys() == {0}
+        assert journal.append([writer.next(3, 1)]).result() == [1]
     Small.pages = 1_000_000
-    assert journal.append(group).result() == [1, 2]
-    journal.close()
+    with appends(Small.open(tmp_path)) as journal:
+        assert journal.append(group).result() == [1, 2]
 
 
 def test_the_write_ahead_log_stays_small_and_a_reader_that_lets_it_grow_is_told(
-    tmp_path, monkeypatch, caplog
+    tmp_path, monkeypatch, caplog, appends
 ):
     mebibyte = 2**20
     monkeypatch.setattr(sqlite, "_KEPT_LOG_BYTES", 12 * mebibyte)
     monkeypatch.setattr(sqlite, "_CHECKPOINT_PAGES", 512)
-    journal, writer = SqliteJournal.open(tmp_path), Writer()
+    writer = Writer()
     wal = tmp_path / "fenliu.db-wal"
+    with appends(SqliteJournal.open(tmp_path)) as journal:
 
-    def write(first: int, count: int) -> None:
-        for seq in range(first, first + count):
-            journal.append([writer.next(0, seq, os.urandom(mebibyte))]).result()
+        def write(first: int, count: int) -> None:
+            for seq in range(first, first + count):
+                journal.append([writer.next(0, seq, os.urandom(mebibyte))]).result()
 
-    write(1, 40)
-    assert wal.stat().st_size < 24 * mebibyte
-    assert not caplog.records
-    with closing(sqlite3.connect(tmp_path / "fenliu.db")) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM records").fetchall()
-        write(41, 54)
-        assert wal.stat().st_size > 48 * mebibyte
-        told = [record.getMessage() for record in caplog.records]
-        assert len(told) == 2  # at more than 24 and at more than 48
-        assert all("fenliu.db-wal has grown to" in text for text in told)
-    write(95, 20)
-    assert wal.stat().st_size < 24 * mebibyte
-    assert len(caplog.records) == 2
-    journal.close()
+        write(1, 40)
+        assert wal.stat().st_size < 24 * mebibyte
+        assert not caplog.records
+        with closing(sqlite3.connect(tmp_path / "fenliu.db")) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM records").fetchall()
+            write(41, 54)
+            assert wal.stat().st_size > 48 * mebibyte
+            told = [record.getMessage() for record in caplog.records]
+            assert len(told) == 2  # at more than 24 and at more than 48
+            assert all("fenliu.db-wal has grown to" in text for text in told)
+        write(95, 20)
+        assert wal.stat().st_size < 24 * mebibyte
+        assert len(caplog.records) == 2
 
 
-def test_the_write_ahead_log_begins_anew_while_commits_never_pause(tmp_path, monkeypatch):
+def test_the_write_ahead_log_begins_anew_while_commits_never_pause(tmp_path, monkeypatch, appends):
     monkeypatch.setattr(sqlite, "_MOVED_BYTES", 2**17)
     monkeypatch.setattr(sqlite, "_ANEW_PAGES", 32)
     monkeypatch.setattr(sqlite, "_CHECKPOINT_PAGES", 1_000_000)  # SQLite by itself does nothing
-    journal, writer = SqliteJournal.open(tmp_path), Writer()
-    under_way = journal.append([writer.next(0, 1)])
-    for seq in range(2, 801):
-        following = journal.append([writer.next(0, seq, os.urandom(600))])
-        assert under_way.result() == [seq - 1]
-        under_way = following
-    assert under_way.result() == [800]
-    # Else it would have a page or two for each of them.
-    assert (tmp_path / "fenliu.db-wal").stat().st_size < 800 * 8192 // 3
-    journal.close()
+    writer = Writer()
+    with appends(SqliteJournal.open(tmp_path)) as journal:
+        under_way = journal.append([writer.next(0, 1)])
+        for seq in range(2, 801):
+            following = journal.append([writer.next(0, seq, os.urandom(600))])
+            assert under_way.result() == [seq - 1]
+            under_way = following
+        assert under_way.result() == [800]
+        # Else it would have a page or two for each of them.
+        assert (tmp_path / "fenliu.db-wal").stat().st_size < 800 * 8192 // 3
     with closing(SqliteReader(tmp_path)) as reader:
         assert sum(1 for _ in reader.read(0)) == 800
 

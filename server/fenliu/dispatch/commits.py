@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
 from concurrent.futures import Future as StorageFuture
+from threading import get_ident
 from typing import Any, Protocol
 
 from fenliu.failpoints import reached
@@ -19,14 +20,16 @@ from fenliu.journal import Append, Conflict, Journal, JournalError, pack
 log = logging.getLogger(__name__)
 
 PACE_S = 0.002
-"""Between the starts of two commits while single calls keep coming and the loop has no time to spare: more of them
-share the cost of one."""
-PACED = range(4, 64)
-"""Of how many answers the commit before has to be for that. The few go at once; for many there is no need."""
-BUSY = 0.9
-"""From this share of the time on in which it has something to do, the loop has none to spare."""
+"""Between the starts of two commits while single calls keep coming and the loop has little time to spare: more of
+them share the cost of one."""
+BUSY = 0.75
+"""From this share of the time on in which it has something to do, the loop has little to spare."""
 LOOK_S = 0.05
 """Between looks at that."""
+PAYS = 8
+"""Answers that make it worth waiting with a commit; once there were fewer, none is waited with until the next look."""
+MANY = 64
+"""Answers behind which the next commit need not wait: they share enough already."""
 
 PACKED_ASIDE = 1_000_000
 """Bytes of entries from which on records are packed in a thread, so that the loop is not held meanwhile."""
@@ -99,6 +102,7 @@ class Commits:
         self._in_flight: _Commit | None = None
         self._scheduled = False
         self._not_before = 0.0  # on the loop's clock
+        self._waited = False  # with the commit to come
         self._paced = True
         self._looked = -LOOK_S  # on the loop's clock
 
@@ -157,7 +161,8 @@ class Commits:
             return
         self._scheduled = True
         loop = asyncio.get_running_loop()
-        if loop.time() < self._not_before:
+        self._waited = loop.time() < self._not_before
+        if self._waited:
             loop.call_at(self._not_before, self._commit)
         else:
             loop.call_soon(self._commit)
@@ -170,8 +175,8 @@ class Commits:
             return
         reached("commit-begins")
         self._in_flight, self._gathering = commit, _Commit()
-        loop = asyncio.get_running_loop()
-        if commit.answers in PACED and self._no_time_to_spare(now := loop.time()):
+        now = asyncio.get_running_loop().time()
+        if self._is_paced(commit.answers, now):
             self._not_before = now + PACE_S
         now_ms = self._host.record_time_ms()
         self._host.handed_in()
@@ -181,11 +186,14 @@ class Commits:
         else:
             self._host.run(self._store_large(commit, now_ms))
 
-    def _no_time_to_spare(self, now: float) -> bool:
-        if self.busy is not None and now >= self._looked + LOOK_S:
+    def _is_paced(self, answers: int, now: float) -> bool:
+        """Whether the commit behind this one, of so many answers, is to wait for more of them."""
+        if now >= self._looked + LOOK_S:
             self._looked = now
-            self._paced = self.busy() >= BUSY
-        return self._paced
+            self._paced = self.busy is None or self.busy() >= BUSY
+        elif self._waited and answers < PAYS:
+            self._paced = False
+        return self._paced and answers < MANY
 
     async def _store_large(self, commit: _Commit, now_ms: int) -> None:
         try:
@@ -215,10 +223,15 @@ class Commits:
 
     def _store(self, commit: _Commit) -> None:
         """Hands its records to the journal."""
-        loop = asyncio.get_running_loop()
-        self._journal.append(commit.appends).add_done_callback(
-            lambda stored: loop.call_soon_threadsafe(self._stored, commit, stored)
-        )
+        loop, its = asyncio.get_running_loop(), get_ident()
+
+        def told(stored: StorageFuture[list[int | Conflict]]) -> None:
+            if get_ident() == its:
+                self._stored(commit, stored)
+            else:
+                loop.call_soon_threadsafe(self._stored, commit, stored)
+
+        self._journal.append(commit.appends).add_done_callback(told)
         reached("commit-handed-in")
 
     def _stored(self, commit: _Commit, stored: StorageFuture[list[int | Conflict]]) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from fenliu.engine.kinds import CommandKind, QueryKind
 from fenliu.engine.partitions import partition_of
@@ -27,7 +27,7 @@ __all__ = [
     "partition_of",
 ]
 
-API_VERSION = 7
+API_VERSION = 8
 """The face this package was written for; a core of another version is not loaded."""
 RULES_VERSION = 1
 """The arithmetic by which entries are applied; a core of another version is not loaded."""
@@ -135,6 +135,8 @@ class Core:
     merge_chunks: MergeChunks
     filter_of: Callable[[bytes], bytes]
     """A core's `filter_of`; `_core.pyi` says what it means."""
+    appender: Any = None
+    """A core's `Appender`, a class; None: it has none. `_core.pyi` says what it means."""
     notice: str | None = None
     """One line for the operator when this is not the core one would expect; else None."""
 
@@ -185,6 +187,7 @@ def _load(module_name: str, notice: str | None = None) -> Core:
         engine=module.Engine,
         merge_chunks=module.merge_chunks,
         filter_of=module.filter_of,
+        appender=getattr(module, "Appender", None),
         notice=notice,
     )
 

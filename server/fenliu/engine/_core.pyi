@@ -4,6 +4,7 @@ This file states the signatures once; `fenliu.engine._core` (Rust) and `fenliu.e
 both match it. What each call means byte by byte is written in docs/engine.md.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias, final
 
 CORE: str
@@ -180,6 +181,51 @@ class Engine:
 
     def shrink(self, limit: int) -> None:
         """Forgets chunks and unloads shops, those unused for the longest first, down to `limit` bytes."""
+
+@final
+class Appender:
+    """Commits groups of records with one SQL statement each, on a thread that never takes the interpreter's lock.
+
+    Rust only. Calls the functions of SQLite's that it is given: those of the copy that the interpreter's `sqlite3`
+    uses, since two copies in one process drop each other's locks on a file.
+    """
+
+    SQLITE: tuple[str, ...]
+    """The names of those functions, without their `sqlite3_`."""
+
+    def __init__(
+        self,
+        addresses: Sequence[int],
+        path: bytes,
+        busy_ms: int,
+        setup: str,
+        insert: str,
+        notify: int,
+    ) -> None:
+        """Starts the thread. `addresses`: of the functions in SQLITE, in that order, of a library that stays loaded.
+
+        `path`: a database that is there. `setup`: SQL for each new connection. `insert`: the statement, in which
+        "{rows}" stands for the rows' values. `notify`: a file descriptor that does not block; a byte is written to it
+        when there is something to collect. Raises ValueError for an address of 0 or a 0 in a text, OSError.
+        """
+
+    def append(self, number: int, rows: list[tuple[int, int, bytes, bytes]]) -> bool:
+        """Hands a group in: (partition, number of the record before, append id, record) each. False: closed."""
+
+    def collect(self) -> list[tuple[int, int, str | None]]:
+        """(number, how many rows went in, None or SQLite's error) of each group done since the last call, in order.
+
+        After an error the connection is closed, so that nothing of the group is half done; the next group opens one.
+        """
+
+    def pause(self) -> None:
+        """Waits until nothing is being written; until `resume` nothing is."""
+
+    def resume(self) -> None:
+        """After each `pause`, from any thread."""
+
+    def close(self) -> None:
+        """Waits for what was handed in and closes the connection; again: does nothing."""
 
 def merge_chunks(
     sources: list[list[bytes]],

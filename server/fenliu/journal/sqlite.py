@@ -1,20 +1,22 @@
 """The embedded journal: SQLite in one directory (docs/formats.md, "Data directory").
 
-One thread writes, with a connection of its own, one transaction after the other. Another one moves the write-ahead
-log into the database, so that commits need not wait for that; only to begin the log anew the writer moves
-the last of it.
+One thread writes, with a connection of its own, one transaction after the other; appends are another's where the
+core has one outside of the interpreter (outside.py), and the two take turns. A third one moves the write-ahead log
+into the database, so that commits need not wait for that; only to begin the log anew the writer moves the last of it.
 """
 
+import asyncio
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-from fenliu.failpoints import reached
+from fenliu.failpoints import on_journal_thread, reached
 from fenliu.journal import writing
 from fenliu.journal.base import Append, Conflict
 from fenliu.journal.directory import (
@@ -25,6 +27,7 @@ from fenliu.journal.directory import (
     take_lock,
 )
 from fenliu.journal.errors import LostCommits
+from fenliu.journal.outside import AppenderType, Outside, addresses
 from fenliu.journal.reading import SqliteReader
 from fenliu.journal.stored import pack_chunk, pack_manifest
 from fenliu.journal.wal import damage
@@ -98,6 +101,8 @@ class SqliteJournal(SqliteReader):
         self._mover = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fenliu-checkpoint")
         self._moving: Future[None] | None = None
         self._unmoved = 0  # bytes, about
+        self._counting = threading.Lock()  # held while that is looked at
+        self._outside: Outside | None = None
         self._log = directory / f"{DATABASE}-wal"
         self._told_at = 2 * _KEPT_LOG_BYTES  # bytes of it
 
@@ -111,7 +116,42 @@ class SqliteJournal(SqliteReader):
             return results
 
         size = sum(len(item.record) for item in group)
+        if self._outside is not None and len(group) <= writing.APPENDED_AT_ONCE:
+            self._move_log(size)
+            return self._outside.append(group)
         return self._writer.submit(self._write, work, size)
+
+    def attach(self, loop: asyncio.AbstractEventLoop, make: AppenderType) -> None:
+        """From now on a thread outside of the interpreter commits, where it can; its appends are told of on this loop.
+
+        For its thread, as `detach`, which goes before `close`. Raises OSError.
+        """
+        functions = addresses(make.SQLITE)
+        if functions is None or on_journal_thread:
+            return
+        self._outside = Outside(
+            make,
+            functions,
+            loop,
+            database=self.directory / DATABASE,
+            busy_s=BUSY_SECONDS,
+            setup="; ".join(self._pragmas()),
+            insert=writing.APPEND,
+            outcomes=lambda group: self._writer.submit(
+                self._write, lambda connection: writing.outcomes(connection, group), 0
+            ),
+        )
+
+    @property
+    def outside(self) -> bool:
+        """Whether it does."""
+        return self._outside is not None
+
+    def detach(self) -> None:
+        """Waits for what was handed in; appends are the journal's own thread's again."""
+        if self._outside is not None:
+            self._outside.close()
+            self._outside = None
 
     def probe(self) -> Future[None]:
         """As `Journal.probe`."""
@@ -179,14 +219,14 @@ class SqliteJournal(SqliteReader):
 
     def _write(self, work: Callable[[sqlite3.Connection], T], size: int) -> T:
         """Runs on the writer thread: `work`, a transaction of about so many bytes (0: not worth counting)."""
-        with storage_errors(self.directory):
+        outside = self._outside
+        with storage_errors(self.directory), nullcontext() if outside is None else outside.paused():
             try:
                 if self._connection is None:
                     self._connection = self._connect()
                 result = work(self._connection)
-                self._watch_log()
                 if size:
-                    self._move_log(size + 2 * _PAGE_BYTES)
+                    self._move_log(size)
             except BaseException:
                 # Closing ends the transaction; a connection that failed once is not trusted again.
                 with suppress(sqlite3.Error):
@@ -195,14 +235,16 @@ class SqliteJournal(SqliteReader):
             return result
 
     def _move_log(self, written: int) -> None:
-        """Runs on the writer thread: so many bytes more are in the write-ahead log; has it moved when it is time."""
-        self._unmoved += written
-        if self._unmoved >= _MOVED_BYTES and (self._moving is None or self._moving.done()):
-            self._unmoved = 0
-            self._moving = self._mover.submit(self._move_aside)
+        """So many bytes more are in the write-ahead log, or will be soon; has it moved when it is time."""
+        with self._counting:
+            self._unmoved += written + 2 * _PAGE_BYTES
+            if self._unmoved >= _MOVED_BYTES and (self._moving is None or self._moving.done()):
+                self._unmoved = 0
+                self._moving = self._mover.submit(self._move_aside)
 
     def _move_aside(self) -> None:
         """Runs on a thread of its own: as much as can be moved while commits go on."""
+        self._watch_log()
         try:
             with closing(self._connect()) as connection:
                 pages = _move(connection)
@@ -234,11 +276,18 @@ class SqliteJournal(SqliteReader):
         connection = sqlite3.connect(
             self.directory / DATABASE, isolation_level=None, timeout=BUSY_SECONDS
         )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {_KEPT_LOG_BYTES}")
+        for pragma in self._pragmas():
+            connection.execute(pragma)
         return connection
+
+    def _pragmas(self) -> tuple[str, ...]:
+        """Of each connection that writes."""
+        return (
+            "PRAGMA journal_mode = WAL",
+            f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}",
+            f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+            f"PRAGMA journal_size_limit = {_KEPT_LOG_BYTES}",
+        )
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -10,12 +10,12 @@ from fenliu.failpoints import reached
 from fenliu.journal.base import Append, Conflict
 from fenliu.journal.errors import ChangeRefused
 
-# One statement for a whole group, so that a commit is one call of SQLite's, which the interpreter's lock
-# is given up for once.
-_APPEND = """INSERT INTO records (partition, seq, append_id, record)
+APPEND = """INSERT INTO records (partition, seq, append_id, record)
 SELECT column1, column2 + 1, column3, column4 FROM (VALUES {rows})
 WHERE coalesce((SELECT max(seq) FROM records WHERE partition = column1), 0) = column2"""
-_APPENDED_AT_ONCE = 1024  # records; SQLite takes 32766 values in a statement
+"""Appends a whole group in one statement, so that a commit is one call of SQLite's; `rows`: "(?, ?, ?, ?)" for each."""
+APPENDED_AT_ONCE = 1024
+"""Records in it at most; SQLite takes 32766 values."""
 _APPENDED = "SELECT 1 FROM records WHERE partition = ? AND seq = ? AND append_id = ?"
 _PROBE = "INSERT INTO meta (key, value) VALUES ('probe', zeroblob(16384))"
 _UNPROBE = "DELETE FROM meta WHERE key = 'probe'"
@@ -33,12 +33,12 @@ _DROP_RECORDS = "DELETE FROM records WHERE partition = ? AND seq BETWEEN ? AND ?
 
 def append(connection: sqlite3.Connection, group: Sequence[Append]) -> list[int | Conflict]:
     """As `Journal.append`, in a transaction of its own."""
-    if len(group) <= _APPENDED_AT_ONCE:
+    if len(group) <= APPENDED_AT_ONCE:
         return _append(connection, group)
     connection.execute("BEGIN IMMEDIATE")
     results: list[int | Conflict] = []
-    for start in range(0, len(group), _APPENDED_AT_ONCE):
-        results += _append(connection, group[start : start + _APPENDED_AT_ONCE])
+    for start in range(0, len(group), APPENDED_AT_ONCE):
+        results += _append(connection, group[start : start + APPENDED_AT_ONCE])
     connection.execute("COMMIT")
     return results
 
@@ -49,9 +49,14 @@ def _append(connection: sqlite3.Connection, group: Sequence[Append]) -> list[int
         for item in group
         for value in (item.partition, item.expected_seq, item.append_id, item.record)
     ]
-    statement = _APPEND.format(rows=",".join(["(?, ?, ?, ?)"] * len(group)))
+    statement = APPEND.format(rows=",".join(["(?, ?, ?, ?)"] * len(group)))
     if connection.execute(statement, values).rowcount == len(group):
         return [item.expected_seq + 1 for item in group]
+    return outcomes(connection, group)
+
+
+def outcomes(connection: sqlite3.Connection, group: Sequence[Append]) -> list[int | Conflict]:
+    """What became of a group of which not all went in."""
     return [
         item.expected_seq + 1
         if connection.execute(

@@ -36,7 +36,7 @@ from fenliu.engine.pure.segments import filter_of, merge_chunks
 from fenliu.engine.pure.snapshot import RULES_VERSION
 
 CORE = "python"
-API_VERSION = 7
+API_VERSION = 8
 
 __all__ = [
     "API_VERSION",
