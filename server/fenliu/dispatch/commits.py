@@ -226,10 +226,9 @@ class Commits:
         loop, its = asyncio.get_running_loop(), get_ident()
 
         def told(stored: StorageFuture[list[int | Conflict]]) -> None:
-            if get_ident() == its:
-                self._stored(commit, stored)
-            else:
-                loop.call_soon_threadsafe(self._stored, commit, stored)
+            # On the loop's own thread there is no need to wake it.
+            soon = loop.call_soon if get_ident() == its else loop.call_soon_threadsafe
+            soon(self._stored, commit, stored)
 
         self._journal.append(commit.appends).add_done_callback(told)
         reached("commit-handed-in")
