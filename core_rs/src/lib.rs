@@ -1,5 +1,5 @@
-//! The engine's face for Python: extract, call, return. Every rule is in `fenliu-engine`; the
-//! signatures are those of `server/fenliu/engine/_core.pyi`.
+//! The face for Python: extract, call, return. Every rule is in `fenliu-engine`, committing in `appender.rs`;
+//! the signatures are those of `server/fenliu/engine/_core.pyi`.
 
 mod appender;
 mod sqlite;
