@@ -5,7 +5,6 @@
 
 use std::hint::black_box;
 
-use crate::buyers::Key;
 use crate::engine::Engine;
 use crate::ids;
 use crate::state::Shop;
@@ -13,14 +12,6 @@ use crate::views::Command;
 
 /// How many commands are looked at together.
 pub const AHEAD: usize = 16;
-
-/// Where a command will look.
-#[derive(Clone, Copy, Default)]
-struct Look {
-    buyer_hash: u32,
-    buyer: Option<Key>,
-    conversation: u64,
-}
 
 impl Engine {
     /// Looks at what these commands, at most `AHEAD`, will look at at this time.
@@ -32,7 +23,7 @@ impl Engine {
         for ((command, shop), start) in commands.iter().zip(&mut shops).zip(&mut starts) {
             let id = command.as_ref().map(Command::shop_id);
             if id != before {
-                *start = id.and_then(|id| self.shops.get(id)).map(Box::as_ref);
+                *start = id.and_then(|id| self.shops.get(id));
                 before = id;
             }
             *shop = *start;
@@ -64,43 +55,43 @@ impl Engine {
 
 /// Looks at the buyers and ids the commands name, each in its shop.
 fn look_for(commands: &[Option<Command>], shops: &[Option<&Shop>; AHEAD]) -> u32 {
-    let mut looks = [Look::default(); AHEAD];
     let mut seen = 0;
-    for ((command, shop), look) in commands.iter().zip(shops).zip(&mut looks) {
-        let (Some(command), Some(shop)) = (command, shop) else {
-            continue;
+    // Each loop does little, so that the processor has as many of its rounds as can be under way at once.
+    for (command, shop) in commands.iter().zip(shops) {
+        seen ^= match (command, shop) {
+            (Some(Command::Route(request)), Some(shop)) => shop.requests.look(request.request_hash),
+            (Some(Command::Message(event)), Some(shop)) => {
+                shop.message_events.look(event.event_hash)
+            }
+            _ => 0,
         };
-        match command {
-            Command::Route(request) => {
-                seen ^= shop.requests.look(request.request_id);
-                look.buyer_hash = shop.buyers.hash(request.buyer_id);
-                seen ^= shop.buyers.look(look.buyer_hash).unwrap_or_default();
-            }
-            Command::Message(event) => {
-                seen ^= shop.message_events.look(event.event_id);
-                let number = ids::conversation_number(event.conversation_id);
-                look.conversation = number.unwrap_or_default();
-                if let Some(open) = shop.conversations.get(look.conversation) {
-                    look.buyer = Some(open.buyer);
-                }
-            }
-            Command::Other(_) => {}
+    }
+    for (command, shop) in commands.iter().zip(shops) {
+        if let (Some(Command::Route(request)), Some(shop)) = (command, shop) {
+            seen ^= shop.buyers.look(request.buyer_hash);
         }
     }
-    let known = |at: usize| Some((shops[at]?, looks[at]));
+    let mut conversations = [0; AHEAD];
     let mut buyers = [None; AHEAD];
-    for (at, buyer) in buyers.iter_mut().enumerate() {
-        *buyer = known(at).and_then(|(shop, look)| match look.buyer_hash {
-            0 => look.buyer,
-            hash => shop.buyers.look(hash),
-        });
+    for (at, (command, shop)) in commands.iter().zip(shops).enumerate() {
+        match (command, shop) {
+            (Some(Command::Route(request)), Some(shop)) => {
+                buyers[at] = shop.buyers.guess(request.buyer_hash);
+            }
+            (Some(Command::Message(event)), Some(shop)) => {
+                let number = ids::conversation_number(event.conversation_id);
+                conversations[at] = number.unwrap_or_default();
+                let open = shop.conversations.get(conversations[at]);
+                buyers[at] = open.map(|open| open.buyer);
+            }
+            _ => {}
+        }
     }
-    let mut conversations = looks.map(|look| look.conversation);
-    for (at, conversation) in conversations.iter_mut().enumerate() {
+    for at in 0..AHEAD {
         if let Some(shop) = shops[at]
             && let Some(contact) = buyers[at].and_then(|key| shop.buyers.peek(key)?.contact())
         {
-            *conversation = contact.conversation;
+            conversations[at] = contact.conversation;
         }
     }
     for (shop, conversation) in shops.iter().zip(conversations) {

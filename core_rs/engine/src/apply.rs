@@ -81,9 +81,11 @@ impl Shop {
         } else {
             decided.at_ms
         };
-        let buyer_id = match (decided.buyer_id.as_str(), command) {
-            ("", Command::Route(request)) => request.buyer_id,
-            (buyer_id, _) => buyer_id,
+        let buyer = match (decided.buyer_id.as_str(), command) {
+            ("", Command::Route(request)) => self
+                .buyers
+                .key_of_hashed(request.buyer_id, request.buyer_hash),
+            (buyer_id, _) => self.buyers.key_of(buyer_id),
         };
         self.last_decision = decided.decision;
         if let Some(owner) = &decided.mixed_owner {
@@ -92,7 +94,6 @@ impl Shop {
                 accumulator => self.mixed.insert(owner.clone(), accumulator),
             };
         }
-        let buyer = self.buyers.key_of(buyer_id);
         match decided.outcome() {
             Outcome::Agent => self.give_to_agent(decided, buyer, at_ms, command),
             Outcome::Robot => {
@@ -110,17 +111,21 @@ impl Shop {
             Some(slot) => slot,
             None => self.intern(text(&decided.agent_id)),
         };
-        if let Some(pool) = self.pool_named(decided) {
+        let pool = self.pool_named(decided);
+        if let Some(pool) = pool {
             self.take_turn(pool, slot, decided.charged);
             if !decided.charged && decided.reason() != Reason::Transfer {
                 self.agent_mut(slot).volume.count(at_ms);
             }
         }
-        if self.give(decided, Some(slot), buyer, at_ms, command) {
+        let opened = self.give(decided, Some(slot), buyer, at_ms, command);
+        if opened {
             let agent = self.agent_mut(slot);
             agent.absolute_awaiting = agent.absolute_awaiting.map(|n| n.saturating_add(1));
         }
-        self.refresh(slot);
+        if opened || pool.is_some() {
+            self.refresh(slot);
+        }
         let contact = Contact {
             agent: slot,
             consulted_at_ms: at_ms,
@@ -389,17 +394,22 @@ impl Shop {
             self.consult(buyer, author, consulted_at_ms, conversation, now);
             return;
         }
-        if let Some(author) = author {
-            self.derive_awaiting(author);
-        }
         let Some(open) = self.conversations.get_mut(conversation) else {
-            if let (Some(author), Sender::Agent) = (author, sender) {
-                self.prolong_contact(conversation, author, consulted_at_ms, now);
+            if let Some(author) = author {
+                self.derive_awaiting(author);
+                if sender == Sender::Agent {
+                    self.prolong_contact(conversation, author, consulted_at_ms, now);
+                }
             }
             return;
         };
         open.last_activity_ms = open.last_activity_ms.max(noted.at_ms);
-        let Some(handler) = open.agent else { return };
+        let Some(handler) = open.agent else {
+            if let Some(author) = author {
+                self.derive_awaiting(author);
+            }
+            return;
+        };
         let buyer = open.buyer;
         let before = open.awaiting;
         match sender {
@@ -411,6 +421,12 @@ impl Shop {
             _ => {}
         }
         let awaiting = open.awaiting;
+        // The handler's follows below, if that was derived already.
+        if let Some(author) = author
+            && (author != handler || self.agent(author).absolute_awaiting.is_some())
+        {
+            self.derive_awaiting(author);
+        }
         let agent = self.agent_mut(handler);
         agent.derived_awaiting += u32::from(awaiting);
         agent.derived_awaiting -= u32::from(before);

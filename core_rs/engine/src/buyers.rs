@@ -3,54 +3,17 @@
 //! A key is a place in a page. It stays as long as the buyer is known and is then given to another; it
 //! never reaches a reply, a log entry or a snapshot.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
-
+use crate::ids;
 use crate::index::Index;
 use crate::remembered::Generation;
+use crate::short::Id;
 use crate::state::Waiting;
 
 pub type Key = u32;
 
 /// Buyers of a page: as many as a word has bits.
 const PAGE: usize = 64;
-/// The longest id that stands in the buyer itself.
-const SHORT: usize = 22;
 const NOBODY: u32 = u32::MAX;
-
-enum Id {
-    Short { length: u8, bytes: [u8; SHORT] },
-    Long(Box<str>),
-}
-
-impl Id {
-    fn new(id: &str) -> Self {
-        let mut bytes = [0; SHORT];
-        match bytes.get_mut(..id.len()) {
-            Some(room) => {
-                room.copy_from_slice(id.as_bytes());
-                let length = id.len() as u8;
-                Self::Short { length, bytes }
-            }
-            None => Self::Long(id.into()),
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Short { length, bytes } => &bytes[..usize::from(*length).min(SHORT)],
-            Self::Long(id) => id.as_bytes(),
-        }
-    }
-
-    fn memory(&self) -> usize {
-        match self {
-            Self::Short { .. } => 0,
-            Self::Long(id) => id.len(),
-        }
-    }
-}
 
 /// The agent a buyer consulted last.
 #[derive(Clone, Copy)]
@@ -141,7 +104,6 @@ pub struct Buyers {
     /// Pages that have room again, or had and are full by now.
     roomy: Vec<u32>,
     index: Index,
-    hasher: RandomState,
     len: usize,
     bytes: usize,
 }
@@ -151,24 +113,23 @@ const fn place(key: Key) -> (usize, usize) {
 }
 
 impl Buyers {
-    pub fn hash(&self, id: &str) -> u32 {
-        self.hasher.hash_one(id.as_bytes()) as u32
-    }
-
     pub fn find(&self, id: &str) -> Option<Key> {
-        if self.index.is_empty() {
-            return None;
-        }
-        self.find_hashed(id, self.hash(id))
+        self.find_hashed(id, ids::hash(id.as_bytes()))
     }
 
-    fn find_hashed(&self, id: &str, hash: u32) -> Option<Key> {
+    /// The same with the id's hash, where that is known.
+    pub fn find_hashed(&self, id: &str, hash: u32) -> Option<Key> {
         self.index.find(hash, |key| self[key].is(id))
     }
 
-    /// The buyer that has this hash, probably; see `Index::look`.
-    pub fn look(&self, hash: u32) -> Option<Key> {
+    /// Has what leads to an id with this hash brought from memory; the number means nothing.
+    pub fn look(&self, hash: u32) -> u32 {
         self.index.look(hash)
+    }
+
+    /// The buyer that has this hash, probably; see `Index::guess`.
+    pub fn guess(&self, hash: u32) -> Option<Key> {
+        self.index.guess(hash)
     }
 
     /// The buyer with this key, if there is one.
@@ -179,7 +140,11 @@ impl Buyers {
 
     /// The buyer with this id, made if need be.
     pub fn key_of(&mut self, id: &str) -> Key {
-        let hash = self.hash(id);
+        self.key_of_hashed(id, ids::hash(id.as_bytes()))
+    }
+
+    /// The same with the id's hash.
+    pub fn key_of_hashed(&mut self, id: &str, hash: u32) -> Key {
         if let Some(key) = self.find_hashed(id, hash) {
             return key;
         }
@@ -234,7 +199,7 @@ impl Buyers {
         let (page, room) = (&mut self.pages[number], &mut self.rooms[number]);
         debug_assert!(room.taken >> at & 1 == 1);
         let buyer = std::mem::replace(&mut page[at], Buyer::new(""));
-        let hash = self.hasher.hash_one(buyer.id.bytes()) as u32;
+        let hash = ids::hash(buyer.id.bytes());
         self.index.remove(hash, |other| other == key);
         self.len -= 1;
         self.bytes -= buyer.id.memory();

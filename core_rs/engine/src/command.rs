@@ -187,7 +187,10 @@ impl Shop {
     ) -> Result<bool, Refusal> {
         match command {
             Command::Message(event) => {
-                let duplicate = self.message_events.get(event.event_id, now).is_some();
+                let known = self
+                    .message_events
+                    .get(event.event_id, event.event_hash, now);
+                let duplicate = known.is_some();
                 if duplicate {
                     let result = api::MessageResult {
                         duplicate,
@@ -198,7 +201,8 @@ impl Shop {
                 return Ok(duplicate);
             }
             Command::Other(Whole::Order(event)) => {
-                let duplicate = self.order_events.get(&event.event_id, now).is_some();
+                let hash = command.id_hash();
+                let duplicate = self.order_events.get(&event.event_id, hash, now).is_some();
                 if duplicate {
                     let result = api::OrderResult {
                         duplicate,
@@ -213,7 +217,9 @@ impl Shop {
         let Some(digest) = digest else {
             return Ok(false);
         };
-        let known = self.requests.get(command.request_id(), now);
+        let known = self
+            .requests
+            .get(command.request_id(), command.id_hash(), now);
         match known.and_then(Answered::read) {
             Some(known) if known.digest == digest => {
                 reply.extend_from_slice(known.reply);
@@ -226,20 +232,22 @@ impl Shop {
 
     fn remember(&mut self, command: &Command, digest: Option<[u8; 16]>, reply: &[u8], now: i64) {
         let generation = self.keeping.generation;
+        let hash = command.id_hash();
         match command {
             Command::Message(event) if !event.event_id.is_empty() => {
                 self.message_events
-                    .remember(event.event_id, [&[], &[]], now, generation);
+                    .remember(event.event_id, hash, [&[], &[]], now, generation);
             }
             Command::Other(Whole::Order(event)) if !event.event_id.is_empty() => {
                 self.order_events
-                    .remember(&event.event_id, [&[], &[]], now, generation);
+                    .remember(&event.event_id, hash, [&[], &[]], now, generation);
             }
             _ => {}
         }
         if let Some(digest) = digest {
+            let id = command.request_id();
             self.requests
-                .remember(command.request_id(), [&digest, reply], now, generation);
+                .remember(id, hash, [&digest, reply], now, generation);
         }
     }
 

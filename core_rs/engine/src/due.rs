@@ -99,25 +99,32 @@ impl Shop {
 
     /// The next due time and its effect.
     pub fn first_due(&mut self) -> Option<(i64, Effect)> {
-        let idle = self.first_idle();
-        let unanswered = self.first_unanswered();
+        // Of equal times the first kind.
+        let mut first = None;
+        let mut earliest = i64::MAX;
+        if let Some((due, number)) = self.first_idle() {
+            (first, earliest) = (Some(Effect::IdleClose(number)), due);
+        }
         let queued = self.lines.queued_since.first_key_value();
         let queue_timeout_ms = self.lookup.queue_timeout_ms;
-        let effects = [
-            idle.map(|(due, number)| (due, Effect::IdleClose(number))),
-            queued
-                .filter(|_| queue_timeout_ms > 0)
-                .map(|(&(since_ms, _), &buyer)| {
-                    let due = since_ms.saturating_add(queue_timeout_ms);
-                    (due, Effect::QueueTimeout(buyer))
-                }),
-            unanswered.map(|(due, number)| (due, Effect::ReplyTimeout(number))),
-            self.volume_resets
-                .first()
-                .map(|(due, agent_id)| (*due, Effect::VolumeReset(agent_id.clone()))),
-        ];
-        // Of equal times the first kind.
-        effects.into_iter().flatten().min_by_key(|(due, _)| *due)
+        if let Some((&(since_ms, _), &buyer)) = queued
+            && queue_timeout_ms > 0
+            && (first.is_none() || since_ms.saturating_add(queue_timeout_ms) < earliest)
+        {
+            earliest = since_ms.saturating_add(queue_timeout_ms);
+            first = Some(Effect::QueueTimeout(buyer));
+        }
+        if let Some((due, number)) = self.first_unanswered()
+            && (first.is_none() || due < earliest)
+        {
+            (first, earliest) = (Some(Effect::ReplyTimeout(number)), due);
+        }
+        if let Some((due, agent_id)) = self.volume_resets.first()
+            && (first.is_none() || *due < earliest)
+        {
+            (first, earliest) = (Some(Effect::VolumeReset(agent_id.clone())), *due);
+        }
+        Some((earliest, first?))
     }
 
     /// A time not after the next due time, without looking for it.

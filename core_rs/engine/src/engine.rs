@@ -17,11 +17,11 @@ use crate::document::knows_its_agents;
 use crate::draft::Scratch;
 use crate::failing::{Failing, attempt, caught, reading};
 use crate::logs::{Logs, PartitionEntries};
-use crate::maps::Map;
 use crate::needs::Purpose;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
+use crate::shops::Shops;
 use crate::state::Shop;
 use crate::stored::StoredShops;
 use crate::validation;
@@ -86,7 +86,7 @@ pub fn partition_of(shop_id: &str, partitions: u32) -> u32 {
 pub struct Engine {
     pub(crate) partitions: u32,
     /// Those in memory.
-    pub(crate) shops: Map<Arc<str>, Box<Shop>>,
+    pub(crate) shops: Shops,
     /// Those that are not.
     pub(crate) stored: StoredShops,
     pub(crate) chunks: Chunks,
@@ -103,7 +103,7 @@ impl Engine {
         }
         Ok(Self {
             partitions,
-            shops: Map::default(),
+            shops: Shops::default(),
             stored: StoredShops::default(),
             chunks: Chunks::default(),
             books: Books::new(partitions),
@@ -210,34 +210,15 @@ impl Engine {
         log: &mut Vec<u8>,
     ) -> Result<Ran, Error> {
         let shop_id = command.shop_id();
-        let partition = (!shop_id.is_empty()).then(|| self.partition_of(shop_id));
         if let Err(refusal) = validation::command(command) {
+            let partition = (!shop_id.is_empty()).then(|| self.partition_of(shop_id));
             return Ok(self.refuse(refusal, partition));
         }
         let mut missing = Missing::default();
-        if !self.shops.contains_key(shop_id) {
-            if let Some(refusal) = self.unavailable(shop_id) {
-                return Ok(self.refuse(refusal, partition));
-            }
-            self.reach(shop_id, &mut missing)?;
-            if !missing.is_empty() {
-                return Ok(self.need(&missing, partition));
-            }
-        }
-        let creates = matches!(command, Command::Other(Whole::ApplyShop(_)));
         let Some(shop) = self.shops.get_mut(shop_id) else {
-            if !creates {
-                let refusal = Refusal::of(Reason::ShopNotFound, "shop_id");
-                return Ok(self.refuse(refusal, partition));
-            }
-            let mut shop = Shop::new(partition.unwrap_or_default());
-            self.books.begin(&mut shop);
-            let result = shop.run(command, now_ms, actor, &mut self.scratch, log);
-            if result.is_ok() {
-                self.put(shop);
-            }
-            return Ok(self.ran(result, partition));
+            return self.run_elsewhere(command, now_ms, actor, most_due, log);
         };
+        let partition = Some(shop.partition);
         self.books.begin(shop);
         if shop.has_segments() {
             fetch(
@@ -263,7 +244,7 @@ impl Engine {
             });
         }
         let was_deleted = shop.deleted;
-        let result = if was_deleted && !creates {
+        let result = if was_deleted && !command.creates() {
             Err(Refusal::of(Reason::ShopNotFound, "shop_id"))
         } else {
             shop.run(command, now_ms, actor, &mut self.scratch, log)
@@ -276,6 +257,41 @@ impl Engine {
                 .insert(shop.document.shop_id.as_str().into(), shop.deleted);
         }
         Ok(self.ran(result, partition))
+    }
+
+    /// Decides a valid command for a shop that is not in memory.
+    #[cold]
+    fn run_elsewhere(
+        &mut self,
+        command: &Command,
+        now_ms: i64,
+        actor: &str,
+        most_due: usize,
+        log: &mut Vec<u8>,
+    ) -> Result<Ran, Error> {
+        let shop_id = command.shop_id();
+        let partition = self.partition_of(shop_id);
+        if let Some(refusal) = self.unavailable(shop_id) {
+            return Ok(self.refuse(refusal, Some(partition)));
+        }
+        let mut missing = Missing::default();
+        if self.reach(shop_id, &mut missing)?.is_some() {
+            return self.run_in_shop(command, now_ms, actor, most_due, log);
+        }
+        if !missing.is_empty() {
+            return Ok(self.need(&missing, Some(partition)));
+        }
+        if !command.creates() {
+            let refusal = Refusal::of(Reason::ShopNotFound, "shop_id");
+            return Ok(self.refuse(refusal, Some(partition)));
+        }
+        let mut shop = Shop::new(partition);
+        self.books.begin(&mut shop);
+        let result = shop.run(command, now_ms, actor, &mut self.scratch, log);
+        if result.is_ok() {
+            self.put(shop);
+        }
+        Ok(self.ran(result, Some(partition)))
     }
 
     fn ran(&mut self, result: Result<(), Refusal>, partition: Option<u32>) -> Ran {
@@ -315,7 +331,7 @@ impl Engine {
                 None => self.chunks.name_missing(&place.head, missing),
             }
         }
-        Ok(self.shops.get_mut(shop_id).map(Box::as_mut))
+        Ok(self.shops.get_mut(shop_id))
     }
 
     /// Puts a shop in place in memory.
@@ -326,7 +342,7 @@ impl Engine {
         self.books.watch(&mut shop);
         self.stored.take(&id);
         self.failing.shops.remove(&id);
-        self.shops.insert(id, shop.into());
+        self.shops.insert(&id, shop);
     }
 
     /// Takes a shop out of memory.
@@ -597,9 +613,9 @@ impl Engine {
     /// (session, shop) of every presence session that still has agents, sorted.
     pub fn sessions(&self) -> Vec<(String, String)> {
         let mut sessions = BTreeSet::new();
-        for (id, shop) in &self.shops {
+        for shop in self.shops.iter() {
             for session in shop.session_ids() {
-                sessions.insert((session.to_owned(), id.to_string()));
+                sessions.insert((session.to_owned(), shop.document.shop_id.clone()));
             }
         }
         for (id, place) in self.stored.iter() {

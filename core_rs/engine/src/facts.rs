@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use prost::encoding::message;
-
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
@@ -114,7 +112,13 @@ impl Fact {
     /// Writes what `record::Fact` would be.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::ConversationClosed(closed) => message::encode(1, closed, out),
+            Self::ConversationClosed(closed) => {
+                let start = begin(out, 1);
+                put_number(out, 1, closed.conversation);
+                put_number(out, 2, i64::from(closed.cause) as u64);
+                put_number(out, 3, closed.at_ms as u64);
+                end(out, start);
+            }
             Self::Decided(decided) => {
                 let start = begin(out, 2);
                 decided.encode(out);

@@ -1,4 +1,21 @@
-//! The ids of conversations and decisions: a letter and the number, without leading zeros.
+//! Ids: the hash by which every index finds one, and those of conversations and decisions, a letter and
+//! the number, without leading zeros.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
+
+use foldhash::fast::RandomState;
+
+/// One for all indexes, so that a request's ids are hashed once. Another one in each process: nobody can
+/// choose ids that meet in one place.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
+/// The hash of an id. Nothing that leaves the engine may depend on it.
+pub fn hash(id: &[u8]) -> u32 {
+    let mut hasher = HASHER.build_hasher();
+    hasher.write(id);
+    hasher.finish() as u32
+}
 
 /// A conversation's id; empty for number 0, none.
 pub fn conversation(number: u64) -> String {

@@ -171,27 +171,34 @@ impl Index {
         Some(segment.buckets[at].values[line])
     }
 
-    /// A number that stands in the first bucket that a hash leads to. Finds nothing out for certain, but
-    /// has the bucket brought from memory.
-    pub fn look(&self, hash: u32) -> Option<u32> {
+    fn bucket(&self, hash: u32) -> Option<&Bucket> {
         let segment = self.segment(hash)?;
         let mask = segment.buckets.len() - 1;
-        let bucket = segment.buckets.get(hash as usize & mask)?;
+        segment.buckets.get(hash as usize & mask)
+    }
+
+    /// Has the first bucket that a hash leads to brought from memory; the number means nothing.
+    pub fn look(&self, hash: u32) -> u32 {
+        self.bucket(hash).map_or(0, |bucket| bucket.taken)
+    }
+
+    /// A number that stands in the first bucket that a hash leads to. Finds nothing out for certain.
+    pub fn guess(&self, hash: u32) -> Option<u32> {
+        let bucket = self.bucket(hash)?;
         let line = bucket.matches(hash).trailing_zeros() as usize;
         bucket.values.get(line).copied()
     }
 
-    /// Puts another number in the place of the one that is it; false: there is none.
-    pub fn replace(&mut self, hash: u32, value: u32, is_it: impl Fn(u32) -> bool) -> bool {
-        if self.len == 0 {
-            return false;
+    /// Puts a number in the place of the one under this hash that is it; adds it if there is none.
+    pub fn put(&mut self, hash: u32, value: u32, is_it: impl Fn(u32) -> bool) {
+        if self.len > 0 {
+            let segment = self.segment_mut(self.number(hash));
+            if let Some((at, line)) = segment.find(hash, is_it) {
+                segment.buckets[at].values[line] = value;
+                return;
+            }
         }
-        let segment = self.segment_mut(self.number(hash));
-        let Some((at, line)) = segment.find(hash, is_it) else {
-            return false;
-        };
-        segment.buckets[at].values[line] = value;
-        true
+        self.insert(hash, value);
     }
 
     /// Adds a number under a hash.
@@ -271,10 +278,6 @@ impl Index {
         true
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Bytes this takes.
     pub fn memory(&self) -> usize {
         size_of::<Bucket>() * self.buckets as usize
@@ -328,7 +331,7 @@ mod tests {
         }
         for (&value, &hash) in &plain {
             assert_eq!(index.find(hash, |found| found == value), Some(value));
-            assert!(index.replace(hash, value | 1 << 20, |found| found == value));
+            index.put(hash, value | 1 << 20, |found| found == value);
         }
         assert!(!plain.is_empty() && index.len as usize == plain.len());
         let segments = || [&index.first].into_iter().chain(&index.others);
@@ -339,7 +342,7 @@ mod tests {
         for (value, hash) in plain {
             assert!(index.remove(hash, |found| found == value | 1 << 20));
         }
-        assert!(index.is_empty());
+        assert_eq!(index.len, 0);
         assert!(index.memory() < 100);
     }
 
@@ -355,7 +358,7 @@ mod tests {
         for value in 0..300_000_u32 {
             let hash = value.wrapping_mul(0x9e37_79b9);
             assert_eq!(index.find(hash, |found| found == value), Some(value));
-            looked += u32::from(index.look(hash) == Some(value));
+            looked += u32::from(index.guess(hash) == Some(value));
             if value % 50 > 0 {
                 assert!(index.remove(hash, |found| found == value));
             }

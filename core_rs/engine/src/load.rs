@@ -5,6 +5,7 @@ use prost::Message;
 use crate::RULES_VERSION;
 use crate::buyers::Contact;
 use crate::document::knows_its_agents;
+use crate::ids;
 use crate::inquiry;
 use crate::install::PoolSeed;
 use crate::maps::Map;
@@ -122,8 +123,10 @@ impl Shop {
                 return Err("a digest has not 16 bytes".to_owned());
             }
             let value = [state.digest.as_slice(), &state.reply];
+            let id = &state.request_id;
+            let hash = ids::hash(id.as_bytes());
             shop.requests
-                .remember(&state.request_id, value, state.at_ms, generation);
+                .remember(id, hash, value, state.at_ms, generation);
         }
         for (states, events) in [
             (snapshot.events, &mut shop.message_events),
@@ -132,7 +135,9 @@ impl Shop {
             let mut states = states;
             states.sort_by_key(|state| state.at_ms);
             for state in states {
-                events.remember(&state.event_id, [&[], &[]], state.at_ms, generation);
+                let id = &state.event_id;
+                let hash = ids::hash(id.as_bytes());
+                events.remember(id, hash, [&[], &[]], state.at_ms, generation);
             }
         }
 

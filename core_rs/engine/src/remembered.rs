@@ -4,10 +4,7 @@
 //! The ids stand on a tape in the order they were learned, which is that of generations and times, so
 //! what goes is always the first. An index leads to their places there.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
-
+use crate::ids;
 use crate::index::Index;
 use crate::maps::Map;
 use crate::tape::{Place, Tape};
@@ -45,7 +42,6 @@ pub struct Remembered {
     tape: Tape,
     /// The latest place of each id.
     index: Index,
-    hasher: RandomState,
     /// The generation of what was learned last.
     latest: Generation,
     /// Those up to this one are stored; what is still here of them waits to be freed.
@@ -88,22 +84,14 @@ fn is_at<'a>(tape: &'a Tape, id: &'a str) -> impl Fn(Place) -> bool + 'a {
 }
 
 impl Remembered {
-    fn hash(&self, id: &str) -> u32 {
-        self.hasher.hash_one(id.as_bytes()) as u32
-    }
-
-    fn find(&self, id: &str) -> Option<Learned<'_>> {
-        if self.index.is_empty() {
-            return None;
-        }
-        let hash = self.hash(id);
+    fn find(&self, id: &str, hash: u32) -> Option<Learned<'_>> {
         let place = self.index.find(hash, is_at(&self.tape, id))?;
         Learned::read(self.tape.get(place))
     }
 
-    /// Has what an id leads to brought from memory; the number means nothing.
-    pub fn look(&self, id: &str) -> u32 {
-        self.index.look(self.hash(id)).unwrap_or_default()
+    /// Has what an id with this hash leads to brought from memory; the number means nothing.
+    pub fn look(&self, hash: u32) -> u32 {
+        self.index.look(hash)
     }
 
     /// Has the tape's ends brought from memory; the number means nothing.
@@ -111,9 +99,9 @@ impl Remembered {
         self.tape.look_at_ends()
     }
 
-    /// What is remembered of the id, if it exists at `now`.
-    pub fn get(&self, id: &str, now: i64) -> Option<&[u8]> {
-        let (at_ms, value) = match self.find(id) {
+    /// What is remembered of the id, which has this hash, if it exists at `now`.
+    pub fn get(&self, id: &str, hash: u32, now: i64) -> Option<&[u8]> {
+        let (at_ms, value) = match self.find(id, hash) {
             Some(known) => (known.at_ms, known.value),
             None if self.fetched.is_empty() => return None,
             None => {
@@ -126,12 +114,18 @@ impl Remembered {
 
     /// Whether memory decides about the id, whatever it says.
     pub fn decides(&self, id: &str) -> bool {
-        self.find(id).is_some() || self.fetched.contains_key(id)
+        self.find(id, ids::hash(id.as_bytes())).is_some() || self.fetched.contains_key(id)
     }
 
-    /// Learns an id; its value is given in two parts.
-    pub fn remember(&mut self, id: &str, value: [&[u8]; 2], now: i64, generation: Generation) {
-        let hash = self.hash(id);
+    /// Learns an id, which has this hash; its value is given in two parts.
+    pub fn remember(
+        &mut self,
+        id: &str,
+        hash: u32,
+        value: [&[u8]; 2],
+        now: i64,
+        generation: Generation,
+    ) {
         let mut head = [0; HEAD];
         head[..4].copy_from_slice(&generation.to_le_bytes());
         head[4..12].copy_from_slice(&now.to_le_bytes());
@@ -139,9 +133,7 @@ impl Remembered {
         head[16..].copy_from_slice(&(id.len() as u32).to_le_bytes());
         self.latest = generation;
         let place = self.tape.push(&[&head, id.as_bytes(), value[0], value[1]]);
-        if !self.index.replace(hash, place, is_at(&self.tape, id)) {
-            self.index.insert(hash, place);
-        }
+        self.index.put(hash, place, is_at(&self.tape, id));
     }
 
     /// Puts what a segment says in reach of one command.

@@ -71,7 +71,7 @@ impl Shop {
             return Err(Refusal::of(Refused::AgentNotFound, "dedicated_agent_id"));
         }
         let buyer_id = request.buyer_id;
-        let buyer = self.buyers.find(buyer_id);
+        let buyer = self.buyers.find_hashed(buyer_id, request.buyer_hash);
         let ask = self.ask(buyer, buyer_id, Asked::from(request), draft.now);
         let decided = match self.open_conversation(&ask, request.handoff) {
             Open::GoesOn(decided) => decided,

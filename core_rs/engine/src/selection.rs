@@ -1,13 +1,12 @@
 //! Weighted selection: one pool's turn-taking among its agents.
 //!
-//! Virtual time `V` only grows, so available members stand in two ordered sets: those whose turn has
-//! come (`e <= V`) by (`e + ONE / w`, agent), the others by (`e`, agent). A pick looks at the first of
-//! either. Changes of agents are collected and taken in directly before a pick.
+//! Virtual time `V` only grows, so available members play in one of two tournaments: those whose turn has
+//! come (`e <= V`) by (`e + ONE / w`, agent), the others by (`e`, `e + ONE / w`, agent). A pick looks at
+//! the first of either. Changes of agents are collected and taken in directly before a pick.
 //! Sources: EEVDF (Stoica, Abdel-Wahab 1995), WF2Q+ (Bennett, Zhang 1997).
 
-use std::collections::BTreeSet;
-
 use crate::agent::Agent;
+use crate::turns::Turns;
 
 const ONE: u128 = 1 << 64;
 
@@ -23,8 +22,8 @@ pub struct Pool {
     pub available: u32,
     /// `W`: the sum of the stored weights of the available members.
     total: u128,
-    eligible: BTreeSet<(u128, u32)>,
-    waiting: BTreeSet<(u128, u32)>,
+    eligible: Turns,
+    waiting: Turns,
     /// Places of members whose agent may have changed since the last pick.
     changed: Vec<u32>,
 }
@@ -41,6 +40,8 @@ pub struct Member {
     pub available: bool,
     pub eligible_at: u128,
     pub weight: u64,
+    /// `ONE / weight`: how long a turn takes.
+    turn: u128,
 }
 
 impl Member {
@@ -54,6 +55,7 @@ impl Member {
             available: false,
             eligible_at: 0,
             weight: 0,
+            turn: 0,
         }
     }
 
@@ -64,14 +66,33 @@ impl Member {
             available,
             eligible_at,
             weight,
+            turn: ONE / weight as u128,
             ..Self::new(agent)
         }
     }
 
-    fn turn_ends(&self) -> u128 {
-        self.eligible_at
-            .saturating_add(ONE / u128::from(self.weight))
+    fn weigh(&mut self, weight: u64) {
+        self.weight = weight;
+        self.turn = ONE / u128::from(weight);
     }
+
+    fn turn_ends(&self) -> u128 {
+        self.eligible_at.saturating_add(self.turn)
+    }
+}
+
+/// Of two members whose turn has come.
+fn ends_before(members: &[Member]) -> impl Fn(u32, u32) -> bool {
+    |a, b| members[a as usize].turn_ends() < members[b as usize].turn_ends()
+}
+
+/// Of two whose turn has not: V moves to the least `e`, and all with that `e` are eligible.
+fn begins_before(members: &[Member]) -> impl Fn(u32, u32) -> bool {
+    let key = |place: u32| {
+        let member = &members[place as usize];
+        (member.eligible_at, member.turn_ends())
+    };
+    move |a, b| key(a) < key(b)
 }
 
 impl Pool {
@@ -90,8 +111,8 @@ impl Pool {
             virtual_time,
             available: 0,
             total: 0,
-            eligible: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            eligible: Turns::new(members.len()),
+            waiting: Turns::new(members.len()),
             changed: (0..).take(members.len()).collect(),
             members,
         };
@@ -138,7 +159,7 @@ impl Pool {
                     let member = &mut self.members[place as usize];
                     member.eligible_at = reweighted(member.eligible_at, now, member.weight, weight);
                     self.total -= u128::from(member.weight);
-                    member.weight = weight;
+                    member.weigh(weight);
                     self.total += u128::from(weight);
                     self.line_up(place);
                 }
@@ -156,7 +177,7 @@ impl Pool {
                     };
                     member.joined = true;
                     member.available = true;
-                    member.weight = weight;
+                    member.weigh(weight);
                     self.total += u128::from(weight);
                     self.line_up(place);
                 }
@@ -166,17 +187,11 @@ impl Pool {
 
     /// The place whose turn it is among the available members that are not excluded, if there is one.
     pub fn next(&self, is_excluded: impl Fn(u32) -> bool) -> Option<u32> {
-        let allowed = |place: u32| !is_excluded(self.members[place as usize].agent);
-        if let Some(&(_, place)) = self.eligible.iter().find(|line| allowed(line.1)) {
-            return Some(place);
-        }
-        // Nobody's turn has come: V moves to the least e, and those with that e are eligible.
-        let mut rest = self.waiting.iter().filter(|line| allowed(line.1));
-        let &(least, first) = rest.next()?;
-        rest.take_while(|line| line.0 == least)
-            .map(|line| line.1)
-            .chain([first])
-            .min_by_key(|&place| (self.members[place as usize].turn_ends(), place))
+        let members = &self.members;
+        let allowed = |place: u32| !is_excluded(members[place as usize].agent);
+        self.eligible
+            .first_of(&allowed, &ends_before(members))
+            .or_else(|| self.waiting.first_of(&allowed, &begins_before(members)))
     }
 
     /// As `next`, among these places only: a narrowed pick. Looks at each of them.
@@ -217,29 +232,30 @@ impl Pool {
 
     /// Moves those whose turn has come by now among the eligible.
     fn let_in(&mut self) {
-        while let Some(&(eligible_at, place)) = self.waiting.first()
-            && eligible_at <= self.virtual_time
+        while let Some(place) = self.waiting.first()
+            && self.members[place as usize].eligible_at <= self.virtual_time
         {
-            self.waiting.pop_first();
-            self.line_up(place);
+            let members = &self.members;
+            self.waiting.set(place, false, begins_before(members));
+            self.eligible.set(place, true, ends_before(members));
         }
     }
 
     fn line_up(&mut self, place: u32) {
-        let member = &self.members[place as usize];
-        if member.eligible_at <= self.virtual_time {
-            self.eligible.insert((member.turn_ends(), place));
-        } else {
-            self.waiting.insert((member.eligible_at, place));
-        }
+        self.play(place, true);
     }
 
     fn step_out(&mut self, place: u32) {
-        let member = &self.members[place as usize];
-        if member.eligible_at <= self.virtual_time {
-            self.eligible.remove(&(member.turn_ends(), place));
+        self.play(place, false);
+    }
+
+    /// Takes part in the tournament that goes by the member's key, or does not any more.
+    fn play(&mut self, place: u32, takes_part: bool) {
+        let members = &self.members;
+        if members[place as usize].eligible_at <= self.virtual_time {
+            self.eligible.set(place, takes_part, ends_before(members));
         } else {
-            self.waiting.remove(&(member.eligible_at, place));
+            self.waiting.set(place, takes_part, begins_before(members));
         }
     }
 }

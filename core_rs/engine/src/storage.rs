@@ -241,7 +241,7 @@ impl Engine {
 
     /// About how many bytes shops and chunks take.
     pub fn memory(&self) -> usize {
-        let shops = self.shops.values().map(|shop| shop.memory());
+        let shops = self.shops.iter().map(|shop| shop.memory());
         shops.sum::<usize>() + self.stored.memory() + self.chunks.memory()
     }
 
@@ -264,9 +264,10 @@ impl Engine {
         for (used, id) in self.chunks.filter_uses() {
             unused.push((used, Unused::Filter(*id)));
         }
-        for (id, shop) in &self.shops {
+        for shop in self.shops.iter() {
             if shop.is_stored() {
-                unused.push((shop.keeping.used, Unused::Shop(id.clone())));
+                let id = shop.document.shop_id.as_str().into();
+                unused.push((shop.keeping.used, Unused::Shop(id)));
             }
         }
         let order = (0..)

@@ -73,10 +73,10 @@ impl Timeline {
     }
 
     pub fn pop(&mut self) {
-        if self.in_order.first() == self.first() {
-            self.in_order.pop();
-        } else {
-            self.others.pop();
+        match (self.in_order.first(), self.others.peek()) {
+            (Some(line), Some(other)) if other.0 < line => drop(self.others.pop()),
+            (Some(_), _) => drop(self.in_order.pop()),
+            (None, _) => drop(self.others.pop()),
         }
     }
 

@@ -425,14 +425,31 @@ fn text(value: &str, field: impl Display) -> Valid {
 
 fn short(value: &str, longest: usize, field: impl Display) -> Valid {
     no_longer(value, longest, &field)?;
-    // All at once: nearly every text is plain.
-    let strange = value
-        .bytes()
-        .fold(false, |found, byte| found | !(b' '..=b'~').contains(&byte));
-    if strange && value.chars().any(char::is_control) {
+    if !is_plain(value.as_bytes()) && value.chars().any(char::is_control) {
         return Err(Refusal::invalid(field, "no control characters"));
     }
     Ok(())
+}
+
+/// Whether all bytes are from ' ' to '~', as nearly every text's are: sixteen at a time.
+fn is_plain(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else {
+        return text.iter().all(|byte| (b' '..=b'~').contains(byte));
+    };
+    let (sixteens, _) = text.as_chunks();
+    let mut plain = are_plain(last);
+    for sixteen in sixteens {
+        plain &= are_plain(sixteen);
+    }
+    plain
+}
+
+fn are_plain(bytes: &[u8; 16]) -> bool {
+    let mut strange = false;
+    for byte in bytes {
+        strange |= !(b' '..=b'~').contains(byte);
+    }
+    !strange
 }
 
 fn no_longer(value: &str, longest: usize, field: impl Display) -> Valid {
@@ -493,4 +510,23 @@ fn once<T: std::hash::Hash + Eq>(named: &mut Set<T>, value: T, field: impl Displ
         return Ok(());
     }
     Err(Refusal::invalid(field, "named twice"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn a_text_is_plain_if_each_of_its_bytes_is() {
+        for length in 0..40 {
+            assert!(is_plain(&vec![b' '; length]));
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'~'; length];
+                    text[at] = byte;
+                    assert_eq!(is_plain(&text), (b' '..=b'~').contains(&byte), "{text:?}");
+                }
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use prost::Message;
 
+use crate::ids;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use record::CommandKind;
@@ -33,6 +34,8 @@ pub struct Route<'a> {
     pub priority: i32,
     pub handoff: bool,
     pub exclude_agent_ids: Vec<&'a str>,
+    pub buyer_hash: u32,
+    pub request_hash: u32,
     /// The request as it would be encoded, where that is known.
     encoded: Option<&'a [u8]>,
 }
@@ -47,6 +50,7 @@ pub struct Event<'a> {
     pub agent_id: &'a str,
     pub sent_at_ms: i64,
     pub event_id: &'a str,
+    pub event_hash: u32,
     encoded: Option<&'a [u8]>,
 }
 
@@ -65,6 +69,8 @@ impl<'a> From<&'a Whole> for Command<'a> {
                 priority: request.priority,
                 handoff: request.handoff,
                 exclude_agent_ids: request.exclude_agent_ids.iter().map(|id| &**id).collect(),
+                buyer_hash: ids::hash(request.buyer_id.as_bytes()),
+                request_hash: ids::hash(request.request_id.as_bytes()),
                 encoded: None,
             }),
             Whole::Message(event) => Self::Message(Event {
@@ -75,6 +81,7 @@ impl<'a> From<&'a Whole> for Command<'a> {
                 agent_id: &event.agent_id,
                 sent_at_ms: event.sent_at_ms,
                 event_id: &event.event_id,
+                event_hash: ids::hash(event.event_id.as_bytes()),
                 encoded: None,
             }),
             other => Self::Other(other),
@@ -180,6 +187,21 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Whether it may be for a shop that does not exist.
+    pub const fn creates(&self) -> bool {
+        matches!(self, Self::Other(Whole::ApplyShop(_)))
+    }
+
+    /// The hash of the id under which it is remembered.
+    pub fn id_hash(&self) -> u32 {
+        match self {
+            Self::Route(request) => request.request_hash,
+            Self::Message(event) => event.event_hash,
+            Self::Other(Whole::Order(event)) => ids::hash(event.event_id.as_bytes()),
+            Self::Other(_) => ids::hash(self.request_id().as_bytes()),
+        }
+    }
+
     /// Whether it has an id to remember.
     pub fn remembers(&self) -> bool {
         match self {
@@ -196,23 +218,22 @@ impl<'a> Route<'a> {
             encoded: Some(bytes),
             ..Self::default()
         };
-        let mut rest = bytes;
+        let mut rest = Rest::new(bytes);
         let mut last = 0;
-        while let Some((&key, behind)) = rest.split_first() {
-            rest = behind;
+        while let Some(key) = rest.next() {
             match key {
-                0x0a => route.shop_id = text(&mut rest)?,
-                0x12 => route.buyer_id = text(&mut rest)?,
-                0x1a => route.request_id = text(&mut rest)?,
-                0x20 => route.order_status = small(&mut rest)?,
-                0x2a => route.product_id = text(&mut rest)?,
-                0x32 => route.intent = text(&mut rest)?,
-                0x3a => route.page_source = text(&mut rest)?,
-                0x42 => route.dedicated_agent_id = text(&mut rest)?,
-                0x48 => route.priority = small(&mut rest)?,
+                0x0a => route.shop_id = rest.text()?,
+                0x12 => route.buyer_id = rest.text()?,
+                0x1a => route.request_id = rest.text()?,
+                0x20 => route.order_status = rest.small()?,
+                0x2a => route.product_id = rest.text()?,
+                0x32 => route.intent = rest.text()?,
+                0x3a => route.page_source = rest.text()?,
+                0x42 => route.dedicated_agent_id = rest.text()?,
+                0x48 => route.priority = rest.small()?,
                 // Another number than 1 would be encoded as 1.
-                0x50 => route.handoff = (small(&mut rest)? == 1).then_some(true)?,
-                0x5a => route.exclude_agent_ids.push(text(&mut rest)?),
+                0x50 => route.handoff = (rest.small()? == 1).then_some(true)?,
+                0x5a => route.exclude_agent_ids.push(rest.text()?),
                 _ => return None,
             }
             if key <= last && key != 0x5a {
@@ -220,6 +241,8 @@ impl<'a> Route<'a> {
             }
             last = key;
         }
+        route.buyer_hash = ids::hash(route.buyer_id.as_bytes());
+        route.request_hash = ids::hash(route.request_id.as_bytes());
         Some(route)
     }
 
@@ -250,18 +273,17 @@ impl<'a> Event<'a> {
             encoded: Some(bytes),
             ..Self::default()
         };
-        let mut rest = bytes;
+        let mut rest = Rest::new(bytes);
         let mut last = 0;
-        while let Some((&key, behind)) = rest.split_first() {
-            rest = behind;
+        while let Some(key) = rest.next() {
             match key {
-                0x0a => event.shop_id = text(&mut rest)?,
-                0x12 => event.conversation_id = text(&mut rest)?,
-                0x1a => event.buyer_id = text(&mut rest)?,
-                0x20 => event.sender = small(&mut rest)?,
-                0x2a => event.agent_id = text(&mut rest)?,
-                0x30 => event.sent_at_ms = number(&mut rest)?.try_into().ok()?,
-                0x3a => event.event_id = text(&mut rest)?,
+                0x0a => event.shop_id = rest.text()?,
+                0x12 => event.conversation_id = rest.text()?,
+                0x1a => event.buyer_id = rest.text()?,
+                0x20 => event.sender = rest.small()?,
+                0x2a => event.agent_id = rest.text()?,
+                0x30 => event.sent_at_ms = rest.number()?.try_into().ok()?,
+                0x3a => event.event_id = rest.text()?,
                 _ => return None,
             }
             if key <= last {
@@ -269,6 +291,7 @@ impl<'a> Event<'a> {
             }
             last = key;
         }
+        event.event_hash = ids::hash(event.event_id.as_bytes());
         Some(event)
     }
 
@@ -289,37 +312,62 @@ impl<'a> Event<'a> {
     }
 }
 
-/// A text that is not empty, of fewer than 128 bytes.
-fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    let (&length, behind) = rest.split_first()?;
-    if length == 0 || length >= 0x80 {
-        return None;
-    }
-    let (text, behind) = behind.split_at_checked(length.into())?;
-    *rest = behind;
-    std::str::from_utf8(text).ok()
+/// What is still to be read of a request.
+struct Rest<'a> {
+    bytes: &'a [u8],
+    /// The bytes as a whole, if they are one text: mostly they are, and then each part of them is one.
+    text: Option<&'a str>,
+    at: usize,
 }
 
-/// A number above 0 as it would be encoded, of less than 56 bits.
-fn number(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..56).step_by(7) {
-        let (&byte, behind) = rest.split_first()?;
-        *rest = behind;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            // A last byte of 0 would not be written.
-            return (byte > 0).then_some(value);
+impl<'a> Rest<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            text: std::str::from_utf8(bytes).ok(),
+            at: 0,
         }
     }
-    None
-}
 
-/// A number from 1 to 127.
-fn small(rest: &mut &[u8]) -> Option<i32> {
-    let (&byte, behind) = rest.split_first()?;
-    *rest = behind;
-    (1..0x80).contains(&byte).then_some(byte.into())
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(self.at).copied();
+        self.at += 1;
+        byte
+    }
+
+    /// A text that is not empty, of fewer than 128 bytes.
+    fn text(&mut self) -> Option<&'a str> {
+        let length = self.next()?;
+        if length == 0 || length >= 0x80 {
+            return None;
+        }
+        let start = self.at;
+        self.at += usize::from(length);
+        match self.text {
+            Some(text) => text.get(start..self.at),
+            None => std::str::from_utf8(self.bytes.get(start..self.at)?).ok(),
+        }
+    }
+
+    /// A number above 0 as it would be encoded, of less than 56 bits.
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..56).step_by(7) {
+            let byte = self.next()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                // A last byte of 0 would not be written.
+                return (byte > 0).then_some(value);
+            }
+        }
+        None
+    }
+
+    /// A number from 1 to 127.
+    fn small(&mut self) -> Option<i32> {
+        let byte = self.next()?;
+        (1..0x80).contains(&byte).then_some(byte.into())
+    }
 }
 
 #[cfg(test)]
