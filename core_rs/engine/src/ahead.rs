@@ -168,7 +168,15 @@ impl Shop {
             seen ^= u32::from(agent.id.as_bytes().first().copied().unwrap_or_default());
             seen ^= agent.pools.first().map_or(0, |pool| pool.1);
             if let Some(group) = self.first_group(member.agent) {
-                seen ^= u32::from(group.as_bytes().first().copied().unwrap_or_default());
+                seen ^= u32::from(
+                    self.lookup
+                        .names
+                        .text(group)
+                        .as_bytes()
+                        .first()
+                        .copied()
+                        .unwrap_or_default(),
+                );
             }
         }
         seen

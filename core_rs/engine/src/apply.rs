@@ -1,7 +1,7 @@
 //! Applying facts: the only place where a shop's state changes. Asks no rule and never refuses.
 
 use crate::buyers::{Contact, Key};
-use crate::facts::{Decided, Fact, Noted, text};
+use crate::facts::{Decided, Fact, Named, Noted};
 use crate::inquiry::{self, Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
@@ -107,10 +107,7 @@ impl Shop {
     }
 
     fn give_to_agent(&mut self, decided: &Decided, buyer: Key, at_ms: i64, command: &Command) {
-        let slot = match decided.slot {
-            Some(slot) => slot,
-            None => self.intern(text(&decided.agent_id)),
-        };
+        let slot = self.slot_named(&decided.agent);
         let pool = self.pool_named(decided);
         if let Some(pool) = pool {
             self.take_turn(pool, slot, decided.charged);
@@ -134,6 +131,23 @@ impl Shop {
         self.set_contact(buyer, contact);
     }
 
+    /// The slot of an agent that a fact names, made if need be.
+    fn slot_named(&mut self, agent: &Named) -> u32 {
+        match agent {
+            Named::Number(slot) => *slot,
+            Named::Text(id) => self.intern(id),
+            Named::Nobody => self.intern(""),
+        }
+    }
+
+    fn group_number(&mut self, group: &Named) -> Option<u32> {
+        match group {
+            Named::Number(number) => Some(*number),
+            Named::Text(id) => Some(self.lookup.names.number(id)),
+            Named::Nobody => None,
+        }
+    }
+
     /// The decision's conversation is opened, or goes on; returns whether it is a new one. The caller
     /// refreshes the agent.
     fn give(
@@ -155,7 +169,7 @@ impl Shop {
         let open = Conversation {
             buyer,
             agent,
-            group: decided.group_id.clone(),
+            group: self.group_number(&decided.group),
             opened_at_ms: at_ms,
             last_activity_ms: at_ms,
             awaiting: agent.is_some(),
@@ -227,12 +241,8 @@ impl Shop {
         if decided.pool_group_ids.is_empty() {
             return None;
         }
-        let indexes = &self.lookup.group_indexes;
-        let groups: Option<Vec<u32>> = decided
-            .pool_group_ids
-            .iter()
-            .map(|id| indexes.get(id.as_str()).copied())
-            .collect();
+        let ids = decided.pool_group_ids.iter();
+        let groups: Option<Vec<u32>> = ids.map(|id| self.lookup.group_index(id)).collect();
         Some(self.pool(&groups?))
     }
 
@@ -255,16 +265,19 @@ impl Shop {
         let (outcome, agent_id) = if robot {
             (Outcome::Pooled, String::new())
         } else {
-            (decided.outcome(), text(&decided.agent_id).to_owned())
+            (
+                decided.outcome(),
+                self.agent_text(&decided.agent).to_owned(),
+            )
         };
         let transferred = outcome == Outcome::LeftMessage && decided.reason() == Reason::Transfer;
         let target_agent_id = if transferred {
-            text(&decided.agent_id).to_owned()
+            agent_id.clone()
         } else {
             String::new()
         };
         let target_group_id = if transferred && target_agent_id.is_empty() {
-            text(&decided.group_id).to_owned()
+            self.group_text(&decided.group).to_owned()
         } else {
             String::new()
         };
@@ -360,10 +373,9 @@ impl Shop {
 
     fn apply_message(&mut self, noted: &Noted, event: &Event, now: i64) {
         let sender = event.sender();
-        let author = match (noted.slot, text(&noted.agent_id)) {
-            (None, "") => None,
-            (None, id) => Some(self.intern(id)),
-            (slot, _) => slot,
+        let author = match &noted.agent {
+            Named::Nobody => None,
+            named => Some(self.slot_named(named)),
         };
         let consulted_at_ms = noted.at_ms.min(now);
         let conversation = noted.conversation;
@@ -371,7 +383,7 @@ impl Shop {
 
         if noted.opened {
             let Some(author) = author else { return };
-            let group = self.first_group(author).cloned();
+            let group = self.first_group(author);
             let buyer_id = match noted.buyer_id.as_str() {
                 "" => event.buyer_id,
                 buyer_id => buyer_id,

@@ -10,6 +10,7 @@ use crate::logs::{Logs, PartitionEntries};
 use crate::proto::fenliu::engine::v1::CommandKind;
 use crate::refusal::Refusal;
 use crate::views::Command;
+use crate::wire::{self, HEAD};
 
 const MOST_BYTES: usize = 1_048_576;
 const MOST_ELEMENTS: usize = 4096;
@@ -148,20 +149,8 @@ fn put_result(results: &mut Vec<u8>, kind: CommandKind, code: i32, reply: &[u8])
         (_, 0) => Some(1),
         (_, _) => Some(2),
     };
-    match inner {
-        None => put_chunk_head(results, RESULTS, reply.len()),
-        Some(field) => {
-            let head = 1 + prost::length_delimiter_len(reply.len());
-            put_chunk_head(results, RESULTS, head + reply.len());
-            put_chunk_head(results, field, reply.len());
-        }
-    }
-    results.extend_from_slice(reply);
-}
-
-/// Tag (below 16) and length of a length-delimited field.
-fn put_chunk_head(out: &mut Vec<u8>, field: u32, length: usize) {
-    const LENGTH_DELIMITED: u32 = 2;
-    out.push((field << 3 | LENGTH_DELIMITED) as u8);
-    prost::encode_length_delimiter(length, out).expect("a vector grows as needed");
+    wire::write(results, 2 * HEAD + reply.len(), |pen| match inner {
+        None => pen.bytes(RESULTS, reply),
+        Some(field) => pen.message(RESULTS, |pen| pen.bytes(field, reply)),
+    });
 }

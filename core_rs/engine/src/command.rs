@@ -12,7 +12,6 @@ use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
 use crate::remembered::Answered;
-use crate::route;
 use crate::state::Shop;
 use crate::transfer;
 use crate::views::{Command, Whole};
@@ -120,7 +119,7 @@ impl Shop {
         self.last_now_ms = now;
         self.keeping.changed_in = self.keeping.generation;
         self.free_expired(now);
-        entry::write(log, now, actor, facts, command);
+        entry::write(log, now, actor, facts, self, command);
     }
 
     fn decide(
@@ -266,72 +265,79 @@ impl Shop {
         }
         let mut reply = Vec::new();
         if digest.is_some() {
-            reply_of(command, applied.iter(), &mut reply);
+            self.reply_of(command, applied.iter(), &mut reply);
         }
         self.remember(command, digest, &reply, now);
         self.free_expired(now);
+    }
+
+    /// The reply to a command that has a request id, from the facts it led to.
+    fn reply_of<'a>(
+        &self,
+        command: &Command,
+        facts: impl Iterator<Item = &'a Fact>,
+        reply: &mut Vec<u8>,
+    ) {
+        // Of due effects and of settling are the decisions that name their buyer, but for a transfer's.
+        let decided = |fact: &'a Fact| match fact {
+            Fact::Decided(decided) => Some(decided),
+            _ => None,
+        };
+        match command {
+            Command::Route(_) => {
+                let mut decided = facts.filter_map(decided);
+                if let Some(decided) = decided.find(|decided| decided.buyer_id.is_empty()) {
+                    self.reply(decided, reply);
+                }
+            }
+            Command::Message(_) => {}
+            Command::Other(command) => self.reply_of_other(command, facts, reply),
+        }
+    }
+
+    fn reply_of_other<'a>(
+        &self,
+        command: &Whole,
+        mut facts: impl Iterator<Item = &'a Fact>,
+        reply: &mut Vec<u8>,
+    ) {
+        match command {
+            Whole::Transfer(_) => {
+                let response = facts.find_map(|fact| match fact {
+                    Fact::Decided(decided) if decided.reason() == api::Reason::Transfer => {
+                        Some(transfer::response(decided, self))
+                    }
+                    _ => None,
+                });
+                put(&response.unwrap_or_default(), reply);
+            }
+            Whole::CloseConversation(request) => {
+                let on_request = |fact: &Fact| {
+                    matches!(fact, Fact::ConversationClosed(closed)
+                        if closed.cause() == record::CloseCause::Request)
+                };
+                let response = api::CloseConversationResponse {
+                    conversation_id: request.conversation_id.clone(),
+                    already_closed: !facts.any(on_request),
+                };
+                put(&response, reply);
+            }
+            Whole::CancelInquiry(_) => {
+                let cancelled = |fact: &Fact| {
+                    matches!(fact, Fact::Other(record::fact::Fact::WaitingCancelled(_)))
+                };
+                let response = api::CancelInquiryResponse {
+                    was_waiting: facts.any(cancelled),
+                };
+                put(&response, reply);
+            }
+            _ => {}
+        }
     }
 }
 
 fn put(message: &impl Message, reply: &mut Vec<u8>) {
     message.encode(reply).expect("a vector grows as needed");
-}
-
-/// The reply to a command that has a request id, from the facts it led to.
-fn reply_of<'a>(command: &Command, facts: impl Iterator<Item = &'a Fact>, reply: &mut Vec<u8>) {
-    // Of due effects and of settling are the decisions that name their buyer, but for a transfer's.
-    let decided = |fact: &'a Fact| match fact {
-        Fact::Decided(decided) => Some(decided),
-        _ => None,
-    };
-    match command {
-        Command::Route(_) => {
-            let mut decided = facts.filter_map(decided);
-            if let Some(decided) = decided.find(|decided| decided.buyer_id.is_empty()) {
-                route::reply(decided, reply);
-            }
-        }
-        Command::Message(_) => {}
-        Command::Other(command) => reply_of_other(command, facts, reply),
-    }
-}
-
-fn reply_of_other<'a>(
-    command: &Whole,
-    mut facts: impl Iterator<Item = &'a Fact>,
-    reply: &mut Vec<u8>,
-) {
-    match command {
-        Whole::Transfer(_) => {
-            let response = facts.find_map(|fact| match fact {
-                Fact::Decided(decided) if decided.reason() == api::Reason::Transfer => {
-                    Some(transfer::response(decided))
-                }
-                _ => None,
-            });
-            put(&response.unwrap_or_default(), reply);
-        }
-        Whole::CloseConversation(request) => {
-            let on_request = |fact: &Fact| {
-                matches!(fact, Fact::ConversationClosed(closed)
-                    if closed.cause() == record::CloseCause::Request)
-            };
-            let response = api::CloseConversationResponse {
-                conversation_id: request.conversation_id.clone(),
-                already_closed: !facts.any(on_request),
-            };
-            put(&response, reply);
-        }
-        Whole::CancelInquiry(_) => {
-            let cancelled =
-                |fact: &Fact| matches!(fact, Fact::Other(record::fact::Fact::WaitingCancelled(_)));
-            let response = api::CancelInquiryResponse {
-                was_waiting: facts.any(cancelled),
-            };
-            put(&response, reply);
-        }
-        _ => {}
-    }
 }
 
 /// Whether who sent the command is logged.

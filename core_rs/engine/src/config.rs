@@ -6,7 +6,7 @@ use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
 use crate::state::Shop;
-use crate::wire::put_number;
+use crate::wire::{self, NUMBER};
 use record::CloseCause;
 use record::fact::Fact;
 
@@ -48,7 +48,7 @@ impl Shop {
         const SHOP: u32 = 1;
         const CHANGED: u32 = 2;
         prost::encoding::message::encode(SHOP, &self.document, reply);
-        put_number(reply, CHANGED, changed.into());
+        wire::write(reply, NUMBER, |pen| pen.number(CHANGED, changed.into()));
         Ok(())
     }
 
@@ -116,6 +116,7 @@ impl Shop {
         }
         let etag = self.next_etag();
         let deleted = record::ShopDeleted { etag: etag.clone() };
+        self.spell_out(&mut draft.facts);
         self.emit_other(Fact::ShopDeleted(deleted), draft);
         Ok(api::DeleteShopResponse { etag })
     }

@@ -1,10 +1,9 @@
 //! The shop document: its resolved form, and what it says laid out for deciding. Knows no shop.
 
-use std::sync::Arc;
-
 use crate::facts::{Name, name};
 use crate::inquiry::Asked;
 use crate::maps::Map;
+use crate::names::Names;
 use crate::proto::fenliu::v1 as api;
 use api::{OfflineTarget, ReceptionMode, UnavailablePolicy};
 
@@ -101,7 +100,10 @@ pub struct Lookup {
     pub timestamp_skew_ms: i64,
     /// By id; a group's place here is its index everywhere.
     pub groups: Vec<Group>,
-    pub group_indexes: Map<Arc<str>, u32>,
+    /// Of the groups, also of those that are gone.
+    pub names: Names,
+    /// By the number of a name: the index of the group that has it now.
+    named: Vec<Option<u32>>,
     /// The first of all groups by (priority, id).
     pub first_group: Option<u32>,
     /// Dedicated agents by buyer.
@@ -116,7 +118,9 @@ pub struct Lookup {
 type Bound<T> = Map<T, Vec<u32>>;
 
 pub struct Group {
-    pub id: Arc<str>,
+    pub id: Box<str>,
+    /// The number of its id.
+    pub name: u32,
     pub agents: Vec<u32>,
     /// Place by (priority, id).
     pub rank: u32,
@@ -126,8 +130,8 @@ pub struct Group {
 }
 
 impl Lookup {
-    /// `slot` gives the slot of an agent of the document.
-    pub fn new(document: &api::Shop, slot: impl Fn(&str) -> u32) -> Self {
+    /// `slot` gives the slot of an agent of the document; `names` are those there were before.
+    pub fn new(document: &api::Shop, mut names: Names, slot: impl Fn(&str) -> u32) -> Self {
         let settings = document.settings.clone().unwrap_or_default();
         let mut lookup = Self {
             busy_threshold: settings.busy_threshold().into(),
@@ -157,11 +161,14 @@ impl Lookup {
                 .insert(buyer.buyer_id.as_str().into(), slot(&buyer.agent_id));
         }
         for (index, group) in (0..).zip(&document.groups) {
-            let id: Arc<str> = group.group_id.as_str().into();
-            lookup.group_indexes.insert(id.clone(), index);
+            let name = names.number(&group.group_id);
+            let known = lookup.named.len().max(name as usize + 1);
+            lookup.named.resize(known, None);
+            lookup.named[name as usize] = Some(index);
             let agents = group.agent_ids.iter().map(|id| slot(id)).collect();
             lookup.groups.push(Group {
-                id,
+                id: group.group_id.as_str().into(),
+                name,
                 agents,
                 rank: 0,
                 when_unavailable: group.when_unavailable(),
@@ -183,7 +190,13 @@ impl Lookup {
             lookup.groups[index as usize].rank = rank;
         }
         lookup.first_group = order.first().copied();
+        lookup.names = names;
         lookup
+    }
+
+    /// The index of the group with this id.
+    pub fn group_index(&self, id: &str) -> Option<u32> {
+        self.named.get(self.names.find(id)? as usize).copied()?
     }
 
     /// How long a contact exists.

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use crate::facts::Fact;
+use crate::state::Shop;
 use crate::views::Command;
-use crate::wire::{begin, begin_length, end, put_bytes, put_number, put_text};
+use crate::wire::{self, HEAD, NUMBER};
 
 const NOW_MS: u32 = 1;
 const ACTOR: u32 = 2;
@@ -27,18 +28,29 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// Appends an entry behind its length.
-pub fn write(log: &mut Vec<u8>, now: i64, actor: &str, facts: &[Fact], command: &Encoded) {
-    let entry = begin_length(log);
-    put_number(log, NOW_MS, now as u64);
-    put_text(log, ACTOR, actor);
-    for fact in facts {
-        let start = begin(log, FACTS);
-        fact.encode(log);
-        end(log, start);
-    }
-    put_bytes(log, command.field, &command.request);
-    end(log, entry);
+/// Appends an entry behind its length; the facts are the shop's.
+pub fn write(
+    log: &mut Vec<u8>,
+    now: i64,
+    actor: &str,
+    facts: &[Fact],
+    shop: &Shop,
+    command: &Encoded,
+) {
+    let of_facts: usize = facts.iter().map(|fact| HEAD + fact.most(shop)).sum();
+    let most = of_facts + actor.len() + command.request.len() + NUMBER + 3 * HEAD;
+    // With a request id an entry has more than 127 bytes, with a short list of facts fewer than 16384.
+    let length = if most > 300 { 2 } else { 1 };
+    wire::write(log, most, |pen| {
+        pen.with_length(length, |pen| {
+            pen.number(NOW_MS, now as u64);
+            pen.text(ACTOR, actor);
+            for fact in facts {
+                pen.message(FACTS, |pen| fact.encode(pen, shop));
+            }
+            pen.bytes(command.field, &command.request);
+        });
+    });
 }
 
 #[cfg(test)]
@@ -119,9 +131,19 @@ mod tests {
                     let view = Command::from(&command);
                     let encoded = Encoded::new(&view);
                     let mut log = b"before".to_vec();
-                    let read = |fact: &Fact| Shop::new(0).read_fact(fact.clone());
-                    let made: Vec<_> = facts.iter().map(read).collect();
-                    write(&mut log, now_ms, text, &made, &encoded);
+                    let mut shop = Shop::new(0);
+                    // One that has the agent, and one that has not.
+                    if now_ms > 0 {
+                        shop.intern(text);
+                    }
+                    let read = |fact: &Fact| shop.read_fact(fact.clone());
+                    let mut made: Vec<_> = facts.iter().map(read).collect();
+                    write(&mut log, now_ms, text, &made, &shop, &encoded);
+                    let spelt = log.len();
+                    shop.spell_out(&mut made);
+                    write(&mut log, now_ms, text, &made, &Shop::new(0), &encoded);
+                    assert!(log[6..spelt] == log[spelt..]);
+                    log.truncate(spelt);
                     let facts = facts
                         .into_iter()
                         .map(|fact| record::Fact { fact: Some(fact) });

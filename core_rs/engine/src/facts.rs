@@ -1,12 +1,12 @@
-//! Facts in the making: those that come with nearly every command hold names that the shop has already
-//! instead of copies of them. Knows no rule.
+//! Facts in the making: those that come with nearly every command hold the shop's numbers of agents and
+//! groups instead of their ids. Knows no rule.
 
 use std::sync::Arc;
 
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
-use crate::wire::{begin, end, put_bytes, put_number, put_text};
+use crate::wire::{HEAD, NUMBER, Pen};
 use api::{Outcome, Reason};
 
 /// An id that is also elsewhere; none: empty.
@@ -16,8 +16,20 @@ pub fn name(text: &str) -> Name {
     (!text.is_empty()).then(|| text.into())
 }
 
-pub fn text(name: &Name) -> &str {
-    name.as_deref().unwrap_or_default()
+/// Whom or what a fact names.
+#[derive(Clone, Default)]
+pub enum Named {
+    #[default]
+    Nobody,
+    /// An agent's slot, or the number of a group's name.
+    Number(u32),
+    Text(Arc<str>),
+}
+
+impl From<Name> for Named {
+    fn from(name: Name) -> Self {
+        name.map_or(Self::Nobody, Self::Text)
+    }
 }
 
 pub enum Fact {
@@ -35,10 +47,8 @@ pub struct Decided {
     pub outcome: i32,
     pub reason: i32,
     pub conversation: u64,
-    pub agent_id: Name,
-    /// The agent's, where it is known.
-    pub slot: Option<u32>,
-    pub group_id: Name,
+    pub agent: Named,
+    pub group: Named,
     pub pool_of_all_groups: bool,
     pub pool_group_ids: Vec<String>,
     pub charged: bool,
@@ -57,9 +67,7 @@ pub struct Noted {
     pub conversation: u64,
     pub at_ms: i64,
     pub clamped: bool,
-    pub agent_id: Name,
-    /// The agent's, where it is known.
-    pub slot: Option<u32>,
+    pub agent: Named,
     pub opened: bool,
     pub buyer_id: String,
 }
@@ -73,121 +81,161 @@ impl Decided {
         Reason::try_from(self.reason).unwrap_or_default()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_number(out, 1, self.decision);
-        put_number(out, 2, i64::from(self.outcome) as u64);
-        put_number(out, 3, i64::from(self.reason) as u64);
-        put_number(out, 4, self.conversation);
-        put_text(out, 5, text(&self.agent_id));
-        put_text(out, 6, text(&self.group_id));
-        put_number(out, 7, self.pool_of_all_groups.into());
+    fn encode(&self, pen: &mut Pen, shop: &Shop) {
+        pen.number(1, self.decision);
+        pen.number(2, i64::from(self.outcome) as u64);
+        pen.number(3, i64::from(self.reason) as u64);
+        pen.number(4, self.conversation);
+        pen.text(5, shop.agent_text(&self.agent));
+        pen.text(6, shop.group_text(&self.group));
+        pen.number(7, self.pool_of_all_groups.into());
         for id in &self.pool_group_ids {
-            put_bytes(out, 8, id.as_bytes());
+            pen.bytes(8, id.as_bytes());
         }
-        put_number(out, 9, self.charged.into());
-        put_text(out, 10, &self.buyer_id);
-        put_number(out, 11, self.at_ms as u64);
-        put_number(out, 12, self.previous_conversation);
-        put_number(out, 13, self.pool_entry.into());
+        pen.number(9, self.charged.into());
+        pen.text(10, &self.buyer_id);
+        pen.number(11, self.at_ms as u64);
+        pen.number(12, self.previous_conversation);
+        pen.number(13, self.pool_entry.into());
         if let Some(owner) = &self.mixed_owner {
-            put_bytes(out, 14, owner.as_bytes());
+            pen.bytes(14, owner.as_bytes());
         }
-        put_number(out, 15, self.queue_position.into());
-        put_number(out, 16, self.estimated_wait_ms as u64);
+        pen.number(15, self.queue_position.into());
+        pen.number(16, self.estimated_wait_ms as u64);
+    }
+
+    fn most(&self, shop: &Shop) -> usize {
+        let of_ids = self.pool_group_ids.iter().map(|id| HEAD + id.len());
+        let owner = self.mixed_owner.as_ref().map_or(0, String::len);
+        let names = shop.agent_text(&self.agent).len() + shop.group_text(&self.group).len();
+        let texts = names + self.buyer_id.len() + owner;
+        11 * NUMBER + 4 * HEAD + texts + of_ids.sum::<usize>()
     }
 }
 
 impl Noted {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_number(out, 1, self.conversation);
-        put_number(out, 2, self.at_ms as u64);
-        put_number(out, 3, self.clamped.into());
-        put_text(out, 4, text(&self.agent_id));
-        put_number(out, 5, self.opened.into());
-        put_text(out, 6, &self.buyer_id);
+    fn encode(&self, pen: &mut Pen, shop: &Shop) {
+        pen.number(1, self.conversation);
+        pen.number(2, self.at_ms as u64);
+        pen.number(3, self.clamped.into());
+        pen.text(4, shop.agent_text(&self.agent));
+        pen.number(5, self.opened.into());
+        pen.text(6, &self.buyer_id);
+    }
+
+    fn most(&self, shop: &Shop) -> usize {
+        4 * NUMBER + 2 * HEAD + shop.agent_text(&self.agent).len() + self.buyer_id.len()
     }
 }
 
 impl Fact {
     /// Writes what `record::Fact` would be.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, pen: &mut Pen, shop: &Shop) {
         match self {
-            Self::ConversationClosed(closed) => {
-                let start = begin(out, 1);
-                put_number(out, 1, closed.conversation);
-                put_number(out, 2, i64::from(closed.cause) as u64);
-                put_number(out, 3, closed.at_ms as u64);
-                end(out, start);
+            Self::ConversationClosed(closed) => pen.message(1, |pen| {
+                pen.number(1, closed.conversation);
+                pen.number(2, i64::from(closed.cause) as u64);
+                pen.number(3, closed.at_ms as u64);
+            }),
+            Self::Decided(decided) => pen.message(2, |pen| decided.encode(pen, shop)),
+            Self::MessageNoted(noted) => pen.message(3, |pen| noted.encode(pen, shop)),
+            Self::Other(other) => {
+                let mut encoded = Vec::new();
+                other.encode(&mut encoded);
+                pen.raw(&encoded);
             }
-            Self::Decided(decided) => {
-                let start = begin(out, 2);
-                decided.encode(out);
-                end(out, start);
-            }
-            Self::MessageNoted(noted) => {
-                let start = begin(out, 3);
-                noted.encode(out);
-                end(out, start);
-            }
-            Self::Other(other) => other.encode(out),
+        }
+    }
+
+    /// The most bytes that takes.
+    pub fn most(&self, shop: &Shop) -> usize {
+        match self {
+            Self::ConversationClosed(_) => HEAD + 3 * NUMBER,
+            Self::Decided(decided) => HEAD + decided.most(shop),
+            Self::MessageNoted(noted) => HEAD + noted.most(shop),
+            Self::Other(other) => other.encoded_len(),
         }
     }
 }
 
 impl Shop {
-    /// A logged fact, with the shop's own names where it has them.
-    pub fn read_fact(&self, fact: record::fact::Fact) -> Fact {
+    /// A logged fact, with the shop's own numbers where it has them.
+    pub fn read_fact(&mut self, fact: record::fact::Fact) -> Fact {
         match fact {
             record::fact::Fact::ConversationClosed(closed) => Fact::ConversationClosed(closed),
-            record::fact::Fact::Decided(decided) => {
-                let (agent_id, slot) = self.agent_named(&decided.agent_id);
-                Fact::Decided(Decided {
-                    decision: decided.decision,
-                    outcome: decided.outcome,
-                    reason: decided.reason,
-                    conversation: decided.conversation,
-                    agent_id,
-                    slot,
-                    group_id: self.group_named(&decided.group_id),
-                    pool_of_all_groups: decided.pool_of_all_groups,
-                    pool_group_ids: decided.pool_group_ids,
-                    charged: decided.charged,
-                    buyer_id: decided.buyer_id,
-                    at_ms: decided.at_ms,
-                    previous_conversation: decided.previous_conversation,
-                    pool_entry: decided.pool_entry,
-                    mixed_owner: decided.mixed_owner,
-                    queue_position: decided.queue_position,
-                    estimated_wait_ms: decided.estimated_wait_ms,
-                })
-            }
-            record::fact::Fact::MessageNoted(noted) => {
-                let (agent_id, slot) = self.agent_named(&noted.agent_id);
-                Fact::MessageNoted(Noted {
-                    conversation: noted.conversation,
-                    at_ms: noted.at_ms,
-                    clamped: noted.clamped,
-                    agent_id,
-                    slot,
-                    opened: noted.opened,
-                    buyer_id: noted.buyer_id,
-                })
-            }
+            record::fact::Fact::Decided(decided) => Fact::Decided(Decided {
+                decision: decided.decision,
+                outcome: decided.outcome,
+                reason: decided.reason,
+                conversation: decided.conversation,
+                agent: self.agent_named(&decided.agent_id),
+                group: self.group_named(&decided.group_id),
+                pool_of_all_groups: decided.pool_of_all_groups,
+                pool_group_ids: decided.pool_group_ids,
+                charged: decided.charged,
+                buyer_id: decided.buyer_id,
+                at_ms: decided.at_ms,
+                previous_conversation: decided.previous_conversation,
+                pool_entry: decided.pool_entry,
+                mixed_owner: decided.mixed_owner,
+                queue_position: decided.queue_position,
+                estimated_wait_ms: decided.estimated_wait_ms,
+            }),
+            record::fact::Fact::MessageNoted(noted) => Fact::MessageNoted(Noted {
+                conversation: noted.conversation,
+                at_ms: noted.at_ms,
+                clamped: noted.clamped,
+                agent: self.agent_named(&noted.agent_id),
+                opened: noted.opened,
+                buyer_id: noted.buyer_id,
+            }),
             other => Fact::Other(other),
         }
     }
 
-    fn agent_named(&self, id: &str) -> (Name, Option<u32>) {
+    pub fn agent_named(&self, id: &str) -> Named {
         match self.slot_of(id) {
-            Some(slot) => (Some(self.agent(slot).id.clone()), Some(slot)),
-            None => (name(id), None),
+            Some(slot) => Named::Number(slot),
+            None => name(id).into(),
         }
     }
 
-    pub fn group_named(&self, id: &str) -> Name {
-        match self.lookup.group_indexes.get_key_value(id) {
-            Some((id, _)) => Some(id.clone()),
-            None => name(id),
+    pub fn group_named(&mut self, id: &str) -> Named {
+        match id {
+            "" => Named::Nobody,
+            id => Named::Number(self.lookup.names.number(id)),
+        }
+    }
+
+    pub fn agent_text<'a>(&'a self, named: &'a Named) -> &'a str {
+        match named {
+            Named::Nobody => "",
+            Named::Number(slot) => &self.agent(*slot).id,
+            Named::Text(text) => text,
+        }
+    }
+
+    pub fn group_text<'a>(&'a self, named: &'a Named) -> &'a str {
+        match named {
+            Named::Nobody => "",
+            Named::Number(number) => self.lookup.names.text(*number),
+            Named::Text(text) => text,
+        }
+    }
+
+    /// Has facts name by text: when the shop that has the numbers goes.
+    pub fn spell_out(&self, facts: &mut [Fact]) {
+        for fact in facts {
+            match fact {
+                Fact::Decided(decided) => {
+                    decided.agent = name(self.agent_text(&decided.agent)).into();
+                    decided.group = name(self.group_text(&decided.group)).into();
+                }
+                Fact::MessageNoted(noted) => {
+                    noted.agent = name(self.agent_text(&noted.agent)).into();
+                }
+                Fact::ConversationClosed(_) | Fact::Other(_) => {}
+            }
         }
     }
 }

@@ -69,7 +69,7 @@ impl Shop {
                 return self.queued(Reason::StillWaiting, entry.order());
             }
             return Decided {
-                agent_id: facts::name(&entry.agent_id),
+                agent: facts::name(&entry.agent_id).into(),
                 ..self.decision(entry.outcome, Reason::StillWaiting)
             };
         }
@@ -91,7 +91,7 @@ impl Shop {
             _ => return self.decision(Outcome::Pooled, Reason::OfflinePool),
         };
         Decided {
-            agent_id: agent_id.clone(),
+            agent: agent_id.clone().into(),
             ..self.decision(Outcome::LeftMessage, reason)
         }
     }

@@ -34,16 +34,19 @@ fn id(letter: u8, number: u64) -> String {
     String::from_utf8_lossy(id.bytes()).into_owned()
 }
 
+/// The most bytes such an id has.
+pub const LONGEST: usize = 21;
+
 /// An id without an allocation.
 pub struct Id {
-    text: [u8; 21],
+    text: [u8; LONGEST],
     start: usize,
 }
 
 impl Id {
     /// By hand: formatting would be a noticeable part of a decision's time.
     pub fn new(letter: u8, mut number: u64) -> Self {
-        let mut text = [0; 21];
+        let mut text = [0; LONGEST];
         let mut start = text.len();
         loop {
             start -= 1;

@@ -97,8 +97,8 @@ impl Shop {
         };
         let lookup = &self.lookup;
         self.mixed.retain(|owner, _| {
-            let before = match lookup.group_indexes.get(owner.as_str()) {
-                Some(&index) => lookup.groups[index as usize].robot_percent,
+            let before = match lookup.group_index(owner) {
+                Some(index) => lookup.groups[index as usize].robot_percent,
                 None => lookup.robot_percent,
             };
             let after = if owner.is_empty() {
@@ -165,7 +165,8 @@ impl Shop {
                 hourly: agent.hourly_limit,
             };
         }
-        self.lookup = Lookup::new(&document, |id| {
+        let names = std::mem::take(&mut self.lookup.names);
+        self.lookup = Lookup::new(&document, names, |id| {
             self.slot_of(id)
                 .expect("an agent of the document has a slot")
         });

@@ -38,6 +38,7 @@ mod load;
 mod logs;
 mod maps;
 mod messages;
+mod names;
 mod needs;
 mod numbered;
 mod orders;

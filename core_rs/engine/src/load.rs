@@ -186,13 +186,17 @@ impl Shop {
             agent.open += 1;
             agent.derived_awaiting += u32::from(state.awaiting);
         }
+        let group = match &*state.group_id {
+            "" => None,
+            id => Some(self.lookup.names.number(id)),
+        };
         let buyer = self.buyers.key_of(&state.buyer_id);
         let known = self.buyers.get_mut(buyer);
         known.set_open(Some(state.conversation));
         let open = Conversation {
             buyer,
             agent: slot,
-            group: self.group_named(&state.group_id),
+            group,
             opened_at_ms: state.opened_at_ms,
             last_activity_ms: state.last_activity_ms,
             awaiting: state.awaiting,

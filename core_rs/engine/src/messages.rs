@@ -1,12 +1,11 @@
 //! Message events: who wrote in which conversation, and when.
 
 use crate::draft::{Draft, When};
-use crate::facts::{Decided, Fact, Noted};
+use crate::facts::{Decided, Fact, Named, Noted};
 use crate::inquiry::Asked;
 use crate::proto::fenliu::engine::v1::CloseCause;
 use crate::proto::fenliu::v1 as api;
 use crate::refusal::{Reason, Refusal};
-use crate::route;
 use crate::state::{Conversation, Shop};
 use crate::views::Event;
 use api::Sender;
@@ -22,7 +21,7 @@ impl Shop {
         if event.sender() == Sender::Buyer && self.is_stranded(noted.conversation) {
             let decided = self.move_on(noted.conversation, draft);
             noted.conversation = decided.conversation;
-            reassigned = Some(route::response(&decided));
+            reassigned = Some(self.response(&decided));
         }
         if noted.opened
             && let Some(conversation) = self.robot_conversation_of(event)
@@ -96,8 +95,7 @@ impl Shop {
             },
             at_ms,
             clamped: at_ms != sent_at_ms,
-            agent_id: author.map(|slot| self.agent(slot).id.clone()),
-            slot: author,
+            agent: author.map_or(Named::Nobody, Named::Number),
             opened,
             buyer_id: match robot {
                 Some(open) if opened => unnamed(open).unwrap_or_default(),

@@ -11,7 +11,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 
 use crate::command::NEEDS_CHUNKS;
 use crate::engine::{Engine, Error};
-use crate::facts::{Decided, Fact, text};
+use crate::facts::{Decided, Fact, Named};
 use crate::failing::FAILED;
 use crate::ids;
 use crate::maps::Map;
@@ -520,7 +520,7 @@ impl<'a> Play<'a> {
             let now_ms = shop.map_or(at_ms, |shop| shop.last_now_ms);
             let facts = std::mem::take(&mut engine.scratch.facts);
             for fact in &facts {
-                self.note(fact, now_ms, buyer, named);
+                self.note(fact, shop, now_ms, buyer, named);
             }
             engine.scratch.facts = facts;
         }
@@ -530,16 +530,16 @@ impl<'a> Play<'a> {
         Ok(answer.code)
     }
 
-    fn note(&mut self, fact: &Fact, now_ms: i64, buyer: u32, named: &str) {
+    fn note(&mut self, fact: &Fact, shop: Option<&Shop>, now_ms: i64, buyer: u32, named: &str) {
         match fact {
             Fact::Decided(decided) => {
                 let buyer = self.buyer_of(&decided.buyer_id, buyer, named);
-                self.note_decided(decided, now_ms, buyer);
+                self.note_decided(decided, shop, now_ms, buyer);
             }
             Fact::MessageNoted(noted) if noted.opened => {
                 let buyer = self.buyer_of(&noted.buyer_id, buyer, named);
                 self.last_conversation = noted.conversation;
-                let agent_id = noted.agent_id.clone().unwrap_or_default();
+                let agent_id = id_of(&noted.agent, shop);
                 self.receive(&agent_id, now_ms);
                 self.has_now(buyer, Has::Agent(agent_id, noted.conversation), now_ms);
             }
@@ -560,7 +560,7 @@ impl<'a> Play<'a> {
         self.buyer_numbers.get(id).copied().unwrap_or(NONE)
     }
 
-    fn note_decided(&mut self, decided: &Decided, now_ms: i64, buyer: u32) {
+    fn note_decided(&mut self, decided: &Decided, shop: Option<&Shop>, now_ms: i64, buyer: u32) {
         let at_ms = if decided.at_ms == 0 {
             now_ms
         } else {
@@ -571,7 +571,7 @@ impl<'a> Play<'a> {
             self.last_conversation = decided.conversation;
         }
         self.played.decisions += u64::from(at_ms >= self.playing.start_ms);
-        let agent_id = || decided.agent_id.clone().unwrap_or_default();
+        let agent_id = || id_of(&decided.agent, shop);
         let has = match decided.outcome() {
             Outcome::Agent => {
                 let agent_id = agent_id();
@@ -580,14 +580,13 @@ impl<'a> Play<'a> {
                     let pooled = decided.pool_of_all_groups || !decided.pool_group_ids.is_empty();
                     let picked = pooled && !decided.charged;
                     let other = matches!(decided.reason(), Reason::Dedicated | Reason::Transfer);
-                    let agent = text(&decided.agent_id);
-                    let meant = self.playing.agent_ids.iter().any(|id| id == agent);
+                    let meant = self.playing.agent_ids.iter().any(|id| **id == *agent_id);
                     self.played.contacts_met += u64::from(meant && !picked && !other);
                 }
                 Has::Agent(agent_id, decided.conversation)
             }
             Outcome::Robot => Has::Robot(decided.conversation),
-            Outcome::LeftMessage if decided.agent_id.is_some() => Has::Left(agent_id()),
+            Outcome::LeftMessage if !agent_id().is_empty() => Has::Left(agent_id()),
             _ => Has::Nobody,
         };
         self.has_now(buyer, has, at_ms);
@@ -681,6 +680,15 @@ impl<'a> Play<'a> {
             entries: self.entries,
             ..self.played
         }
+    }
+}
+
+/// The id of the agent a fact names. A shop that is gone has left its facts spelt out.
+fn id_of(agent: &Named, shop: Option<&Shop>) -> Arc<str> {
+    match (agent, shop) {
+        (Named::Text(id), _) => id.clone(),
+        (Named::Number(slot), Some(shop)) => shop.agent(*slot).id.clone(),
+        _ => Arc::default(),
     }
 }
 

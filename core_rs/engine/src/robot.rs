@@ -44,8 +44,8 @@ impl Shop {
 
     /// The owner's accumulator after one more inquiry, and whether the robot takes that one.
     pub fn advanced(&self, owner: &str) -> (i32, bool) {
-        let percent = match self.lookup.group_indexes.get(owner) {
-            Some(&index) => self.lookup.groups[index as usize].robot_percent,
+        let percent = match self.lookup.group_index(owner) {
+            Some(index) => self.lookup.groups[index as usize].robot_percent,
             None => self.lookup.robot_percent,
         };
         let sum = self.mixed.get(owner).copied().unwrap_or(0) + percent;
@@ -60,7 +60,7 @@ impl Shop {
     pub fn to_robot(&self, reason: Reason) -> Decided {
         Decided {
             conversation: self.last_conversation + 1,
-            agent_id: self.lookup.robot_id.clone(),
+            agent: self.lookup.robot_id.clone().into(),
             ..self.decision(Outcome::Robot, reason)
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::buyers::{Buyer, Key};
 use crate::draft::{Draft, When};
-use crate::facts::{Decided, Fact, text};
+use crate::facts::{Decided, Fact};
 use crate::ids;
 use crate::inquiry::Asked;
 use crate::proto::fenliu::engine::v1::CloseCause;
@@ -12,39 +12,12 @@ use crate::robot::Reception;
 use crate::state::Shop;
 use crate::steps::Ask;
 use crate::views::Route;
-use crate::wire::{put_bytes, put_number, put_text};
+use crate::wire::{self, HEAD, NUMBER, Pen};
 use api::{Outcome, PresenceStatus, Reason, UnavailablePolicy};
 
-/// The response that a decision's fact leads to.
-pub fn response(decided: &Decided) -> api::RouteResponse {
-    api::RouteResponse {
-        conversation_id: ids::conversation(decided.conversation),
-        decision_id: ids::decision(decided.decision),
-        outcome: decided.outcome,
-        agent_id: text(&decided.agent_id).to_owned(),
-        group_id: text(&decided.group_id).to_owned(),
-        reason: decided.reason,
-        queue_position: i32::try_from(decided.queue_position).unwrap_or(i32::MAX),
-        estimated_wait_ms: decided.estimated_wait_ms,
-    }
-}
-
-/// The same, encoded.
-pub fn reply(decided: &Decided, reply: &mut Vec<u8>) {
-    put_id(reply, 1, b'c', decided.conversation);
-    put_id(reply, 2, b'd', decided.decision);
-    put_number(reply, 3, i64::from(decided.outcome) as u64);
-    put_text(reply, 4, text(&decided.agent_id));
-    put_text(reply, 5, text(&decided.group_id));
-    put_number(reply, 6, i64::from(decided.reason) as u64);
-    let position = decided.queue_position.min(i32::MAX.unsigned_abs());
-    put_number(reply, 7, position.into());
-    put_number(reply, 8, decided.estimated_wait_ms as u64);
-}
-
-fn put_id(reply: &mut Vec<u8>, field: u32, letter: u8, number: u64) {
+fn put_id(pen: &mut Pen, field: u32, letter: u8, number: u64) {
     if number != 0 || letter == b'd' {
-        put_bytes(reply, field, ids::Id::new(letter, number).bytes());
+        pen.bytes(field, ids::Id::new(letter, number).bytes());
     }
 }
 
@@ -60,6 +33,38 @@ enum Open {
 }
 
 impl Shop {
+    /// The response that a decision's fact leads to.
+    pub fn response(&self, decided: &Decided) -> api::RouteResponse {
+        api::RouteResponse {
+            conversation_id: ids::conversation(decided.conversation),
+            decision_id: ids::decision(decided.decision),
+            outcome: decided.outcome,
+            agent_id: self.agent_text(&decided.agent).to_owned(),
+            group_id: self.group_text(&decided.group).to_owned(),
+            reason: decided.reason,
+            queue_position: i32::try_from(decided.queue_position).unwrap_or(i32::MAX),
+            estimated_wait_ms: decided.estimated_wait_ms,
+        }
+    }
+
+    /// The same, encoded.
+    pub fn reply(&self, decided: &Decided, reply: &mut Vec<u8>) {
+        let agent_id = self.agent_text(&decided.agent);
+        let group_id = self.group_text(&decided.group);
+        let most = 6 * NUMBER + 4 * HEAD + 2 * ids::LONGEST + agent_id.len() + group_id.len();
+        wire::write(reply, most, |pen| {
+            put_id(pen, 1, b'c', decided.conversation);
+            put_id(pen, 2, b'd', decided.decision);
+            pen.number(3, i64::from(decided.outcome) as u64);
+            pen.text(4, agent_id);
+            pen.text(5, group_id);
+            pen.number(6, i64::from(decided.reason) as u64);
+            let position = decided.queue_position.min(i32::MAX.unsigned_abs());
+            pen.number(7, position.into());
+            pen.number(8, decided.estimated_wait_ms as u64);
+        });
+    }
+
     pub fn decide_route(
         &mut self,
         request: &Route,
@@ -88,7 +93,7 @@ impl Shop {
                 self.hand_over(decided, ask.buyer, When::Now, draft)
             }
         };
-        self::reply(&decided, reply);
+        self.reply(&decided, reply);
         self.emit(Fact::Decided(decided), draft);
         Ok(())
     }
@@ -120,7 +125,7 @@ impl Shop {
         } else if !ask.who.has(slot) {
             Open::Ends(number, CloseCause::HandlerExcluded)
         } else {
-            goes_on(self.to_agent(Reason::OpenConversation, slot, open.group.as_ref()))
+            goes_on(self.to_agent(Reason::OpenConversation, slot, open.group))
         }
     }
 
@@ -204,12 +209,13 @@ impl Shop {
 mod tests {
     use prost::Message;
 
-    use super::{Decided, reply, response};
+    use super::{Decided, Shop};
     use crate::facts::name;
 
     #[test]
     fn a_reply_has_the_bytes_that_prost_would_write() {
         let long = "é".repeat(64);
+        let shop = Shop::new(0);
         let mut decided = Decided::default();
         for number in [0, 1, 9, 10, 127, 128, 4_294_967_295, u64::MAX] {
             for text in ["", "a", &long] {
@@ -219,14 +225,14 @@ mod tests {
                 decided.reason = number as i32;
                 decided.queue_position = number as u32;
                 decided.estimated_wait_ms = number as i64;
-                decided.agent_id = name(text);
+                decided.agent = name(text).into();
                 let mut encoded = Vec::new();
-                reply(&decided, &mut encoded);
-                assert_eq!(encoded, response(&decided).encode_to_vec());
-                decided.group_id = name(text);
+                shop.reply(&decided, &mut encoded);
+                assert_eq!(encoded, shop.response(&decided).encode_to_vec());
+                decided.group = name(text).into();
                 let mut encoded = Vec::new();
-                reply(&decided, &mut encoded);
-                assert_eq!(encoded, response(&decided).encode_to_vec());
+                shop.reply(&decided, &mut encoded);
+                assert_eq!(encoded, shop.response(&decided).encode_to_vec());
             }
         }
     }

@@ -10,7 +10,6 @@ use crate::agent::agent_state;
 use crate::buyers::Contact;
 use crate::cache::Chunks;
 use crate::chunks::{self, Bad, Chunk, Entry};
-use crate::facts::text;
 use crate::inquiry;
 use crate::needs::{read_answered, read_contact};
 use crate::proto::fenliu::engine::v1 as record;
@@ -201,7 +200,9 @@ impl Shop {
             agent_id: open
                 .agent
                 .map_or_else(String::new, |slot| self.agent(slot).id.to_string()),
-            group_id: text(&open.group).to_owned(),
+            group_id: open.group.map_or_else(String::new, |number| {
+                self.lookup.names.text(number).to_owned()
+            }),
             opened_at_ms: open.opened_at_ms,
             last_activity_ms: open.last_activity_ms,
             awaiting: open.awaiting,

@@ -11,7 +11,6 @@ use crate::agent::Agent;
 use crate::buyers::{Buyers, Key};
 use crate::contacts::Leavers;
 use crate::document::Lookup;
-use crate::facts::Name;
 use crate::ids;
 use crate::inquiry::Kept;
 use crate::keeping::Keeping;
@@ -130,8 +129,8 @@ pub struct Conversation {
     pub buyer: Key,
     /// None: the robot's.
     pub agent: Option<u32>,
-    /// None: none.
-    pub group: Name,
+    /// The number of the group's name.
+    pub group: Option<u32>,
     pub opened_at_ms: i64,
     pub last_activity_ms: i64,
     pub awaiting: bool,
@@ -254,10 +253,10 @@ impl Shop {
         (number <= self.last_conversation).then_some(number)
     }
 
-    /// The id of the first group by (priority, id) that has the agent.
-    pub fn first_group(&self, slot: u32) -> Option<&Arc<str>> {
+    /// The number of the name of the first group by (priority, id) that has the agent.
+    pub fn first_group(&self, slot: u32) -> Option<u32> {
         let &index = self.agent(slot).groups.first()?;
-        Some(&self.lookup.groups[index as usize].id)
+        Some(self.lookup.groups[index as usize].name)
     }
 
     /// The buyer's open conversation, if it is the robot's.

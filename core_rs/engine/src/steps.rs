@@ -1,10 +1,8 @@
 //! The steps of a decision that look for an agent: 3 recent contact, 4 dedicated agent, 5 group match,
 //! 7 selection, 8 spill. With `charge_sticky`, what 3 and 4 cost.
 
-use std::sync::Arc;
-
 use crate::buyers::Key;
-use crate::facts::Decided;
+use crate::facts::{Decided, Named};
 use crate::inquiry::Asked;
 use crate::lines::Scope;
 use crate::proto::fenliu::v1 as api;
@@ -218,7 +216,7 @@ impl Shop {
         let mut of_agent = self.agent(slot).groups.iter();
         let group = of_agent
             .find(|index| groups.binary_search(index).is_ok())
-            .map(|&index| &self.lookup.groups[index as usize].id);
+            .map(|&index| self.lookup.groups[index as usize].name);
         let mut decided = self.to_agent(reason, slot, group);
         self.name_pool(&mut decided, pool);
         Some(decided)
@@ -277,12 +275,11 @@ impl Shop {
     }
 
     /// A decision for an agent, in a new conversation.
-    pub fn to_agent(&self, reason: Reason, slot: u32, group: Option<&Arc<str>>) -> Decided {
+    pub fn to_agent(&self, reason: Reason, slot: u32, group: Option<u32>) -> Decided {
         Decided {
             conversation: self.last_conversation + 1,
-            agent_id: Some(self.agent(slot).id.clone()),
-            slot: Some(slot),
-            group_id: group.cloned(),
+            agent: Named::Number(slot),
+            group: group.map_or(Named::Nobody, Named::Number),
             ..self.decision(Outcome::Agent, reason)
         }
     }

@@ -1,7 +1,7 @@
 //! Transfer (转接): an open conversation handed to another agent or group.
 
 use crate::draft::{Draft, When};
-use crate::facts::{Decided, name, text};
+use crate::facts::Decided;
 use crate::ids;
 use crate::inquiry::Asked;
 use crate::lines::Scope;
@@ -17,13 +17,13 @@ use api::{Outcome, Reason};
 const MOST_HOPS: u32 = 10;
 
 /// The response that a transfer's decision leads to.
-pub fn response(decided: &Decided) -> api::TransferResponse {
+pub fn response(decided: &Decided, shop: &Shop) -> api::TransferResponse {
     api::TransferResponse {
         conversation_id: ids::conversation(decided.conversation),
         decision_id: ids::decision(decided.decision),
         outcome: decided.outcome,
-        agent_id: text(&decided.agent_id).to_owned(),
-        group_id: text(&decided.group_id).to_owned(),
+        agent_id: shop.agent_text(&decided.agent).to_owned(),
+        group_id: shop.group_text(&decided.group).to_owned(),
         reason: decided.reason,
     }
 }
@@ -81,8 +81,8 @@ impl Shop {
             }
             Receiver::Group(scope) => self.select(&scope, &ask),
             Receiver::Message { agent_id, group_id } => Some(Decided {
-                agent_id: name(&agent_id),
-                group_id: self.group_named(&group_id),
+                agent: self.agent_named(&agent_id),
+                group: self.group_named(&group_id),
                 ..self.decision(Outcome::LeftMessage, Reason::Transfer)
             }),
         };
@@ -92,7 +92,7 @@ impl Shop {
             ..decided
                 .expect("an agent that was available stays so when another's conversation ends")
         };
-        let response = response(&decided);
+        let response = response(&decided, self);
         self.emit_decided_for(buyer, When::Now, decided, draft);
         Ok(response)
     }
@@ -138,10 +138,9 @@ impl Shop {
         ask: &Ask,
         allow_offline: bool,
     ) -> Result<Receiver, Refusal> {
-        let &group = self
+        let group = self
             .lookup
-            .group_indexes
-            .get(group_id)
+            .group_index(group_id)
             .ok_or_else(|| Refusal::of(Refused::GroupNotFound, "group_id"))?;
         check_hops(hops)?;
         let scope = self.scope_of(group);

@@ -22,7 +22,10 @@ impl Turns {
     }
 
     pub fn first(&self) -> Option<u32> {
-        self.winners.get(1).copied().filter(|&place| place != NOBODY)
+        self.winners
+            .get(1)
+            .copied()
+            .filter(|&place| place != NOBODY)
     }
 
     /// The first that is allowed.
@@ -58,8 +61,7 @@ impl Turns {
         self.winners[node] = if is_there { place } else { NOBODY };
         while node > 1 {
             let (left, right) = (self.winners[node & !1], self.winners[node | 1]);
-            let right_wins =
-                right != NOBODY && (left == NOBODY || comes_before(right, left));
+            let right_wins = right != NOBODY && (left == NOBODY || comes_before(right, left));
             let winner = if right_wins { right } else { left };
             node /= 2;
             // Above a game that the place was not and is not the winner of, nothing changes.
@@ -84,7 +86,7 @@ mod tests {
             for _ in 0..4_000 {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let place = (random >> 8) as usize % places;
-                keys[place] = (random % 3 > 0).then_some(random >> 4 & 7);
+                keys[place] = (!random.is_multiple_of(3)).then_some(random >> 4 & 7);
                 let before = |a: u32, b: u32| keys[a as usize] < keys[b as usize];
                 turns.set(place as u32, keys[place].is_some(), before);
                 let excluded = random >> 20 & 3;

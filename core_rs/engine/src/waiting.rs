@@ -90,8 +90,8 @@ impl Shop {
     /// An entry's place; `for_group` names the only group it waits for, if it does.
     fn place(&mut self, order: Order, buyer: Key, inquiry: &Kept, for_group: &str) -> Place {
         let asked = Asked::from(inquiry);
-        let (scope, dedicated) = match self.lookup.group_indexes.get(for_group) {
-            Some(&group) => (self.scope_of(group), None),
+        let (scope, dedicated) = match self.lookup.group_index(for_group) {
+            Some(group) => (self.scope_of(group), None),
             None => (
                 self.matched(&asked).scope,
                 self.dedicated_slot(self.buyers[buyer].id(), &asked),
