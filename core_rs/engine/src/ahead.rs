@@ -5,20 +5,24 @@
 
 use std::hint::black_box;
 
+use crate::buyers::Buyer;
 use crate::engine::Engine;
 use crate::ids;
+use crate::index::Bucket;
 use crate::state::Shop;
 use crate::views::Command;
 
 /// How many commands are looked at together.
-pub const AHEAD: usize = 16;
+pub const AHEAD: usize = 32;
+
+type Each<T> = [Option<T>; AHEAD];
 
 impl Engine {
     /// Looks at what these commands, at most `AHEAD`, will look at at this time.
     pub(crate) fn look_ahead(&self, commands: &[Option<Command>], now_ms: i64) {
-        let mut shops: [Option<&Shop>; AHEAD] = [None; AHEAD];
+        let mut shops: Each<&Shop> = [None; AHEAD];
         // Where each shop's commands begin: neighbours are often of one shop.
-        let mut starts: [Option<&Shop>; AHEAD] = [None; AHEAD];
+        let mut starts: Each<&Shop> = [None; AHEAD];
         let mut before = None;
         for ((command, shop), start) in commands.iter().zip(&mut shops).zip(&mut starts) {
             let id = command.as_ref().map(Command::shop_id);
@@ -45,7 +49,7 @@ impl Engine {
         for (at, shop) in starts.into_iter().enumerate() {
             if let Some(shop) = shop {
                 let next = starts[at + 1..].iter().position(Option::is_some);
-                let count = next.map_or(commands.len() - at, |next| next + 1);
+                let count = next.map_or(commands.len().saturating_sub(at), |next| next + 1);
                 seen ^= shop.look_at_idle(count, now_ms);
             }
         }
@@ -53,44 +57,50 @@ impl Engine {
     }
 }
 
-/// Looks at the buyers and ids the commands name, each in its shop.
-fn look_for(commands: &[Option<Command>], shops: &[Option<&Shop>; AHEAD]) -> u32 {
-    let mut seen = 0;
-    // Each loop does little, so that the processor has as many of its rounds as can be under way at once.
-    for (command, shop) in commands.iter().zip(shops) {
-        seen ^= match (command, shop) {
-            (Some(Command::Route(request)), Some(shop)) => shop.requests.look(request.request_hash),
-            (Some(Command::Message(event)), Some(shop)) => {
-                shop.message_events.look(event.event_hash)
-            }
-            _ => 0,
-        };
-    }
-    for (command, shop) in commands.iter().zip(shops) {
-        if let (Some(Command::Route(request)), Some(shop)) = (command, shop) {
-            seen ^= shop.buyers.look(request.buyer_hash);
-        }
-    }
-    let mut conversations = [0; AHEAD];
-    let mut buyers = [None; AHEAD];
-    for (at, (command, shop)) in commands.iter().zip(shops).enumerate() {
+/// Looks at the buyers and ids the commands name, each in its shop. First where each of them is, then at
+/// all of these places: the processor waits for as many at once as there are in so few steps.
+fn look_for(commands: &[Option<Command>], shops: &Each<&Shop>) -> u32 {
+    let mut ids: Each<&Bucket> = [None; AHEAD];
+    let mut buckets: Each<&Bucket> = [None; AHEAD];
+    let of_shop = || commands.iter().zip(shops).enumerate();
+    for (at, (command, shop)) in of_shop() {
         match (command, shop) {
             (Some(Command::Route(request)), Some(shop)) => {
-                buyers[at] = shop.buyers.guess(request.buyer_hash);
+                ids[at] = shop.requests.bucket(request.request_hash);
+                buckets[at] = shop.buyers.bucket(request.buyer_hash);
+            }
+            (Some(Command::Message(event)), Some(shop)) => {
+                ids[at] = shop.message_events.bucket(event.event_hash);
+            }
+            _ => {}
+        }
+    }
+    let mut seen = 0;
+    for bucket in ids.into_iter().chain(buckets).flatten() {
+        seen ^= bucket.look();
+    }
+    let mut conversations = [0; AHEAD];
+    let mut buyers: Each<&Buyer> = [None; AHEAD];
+    for (at, (command, shop)) in of_shop() {
+        match (command, shop) {
+            (Some(Command::Route(request)), Some(shop)) => {
+                let key = buckets[at].and_then(|bucket| bucket.guess(request.buyer_hash));
+                buyers[at] = key.and_then(|key| shop.buyers.peek(key));
             }
             (Some(Command::Message(event)), Some(shop)) => {
                 let number = ids::conversation_number(event.conversation_id);
                 conversations[at] = number.unwrap_or_default();
                 let open = shop.conversations.get(conversations[at]);
-                buyers[at] = open.map(|open| open.buyer);
+                buyers[at] = open.and_then(|open| shop.buyers.peek(open.buyer));
             }
             _ => {}
         }
     }
+    for buyer in buyers.into_iter().flatten() {
+        seen ^= buyer.left_in;
+    }
     for at in 0..AHEAD {
-        if let Some(shop) = shops[at]
-            && let Some(contact) = buyers[at].and_then(|key| shop.buyers.peek(key)?.contact())
-        {
+        if let Some(contact) = buyers[at].and_then(Buyer::contact) {
             conversations[at] = contact.conversation;
         }
     }
@@ -184,16 +194,17 @@ impl Shop {
 
     /// The conversations that fall idle by then: about one for each that begins.
     fn look_at_idle(&self, count: usize, now_ms: i64) -> u32 {
-        let mut seen = 0;
         let idle_since_ms = now_ms.saturating_sub(self.lookup.idle_close_ms);
-        let idle = self.idle.next_ones(count);
-        for (_, number) in idle.filter(|line| line.0 <= idle_since_ms) {
-            if let Some(open) = self.conversations.get(number)
-                && let Some(buyer) = self.buyers.peek(open.buyer)
-            {
-                seen ^= buyer.left_in;
+        let idle = self.idle.next_ones(count.min(AHEAD));
+        let mut buyers: Each<&Buyer> = [None; AHEAD];
+        for ((since_ms, number), buyer) in idle.zip(&mut buyers) {
+            if since_ms > idle_since_ms {
+                break;
             }
+            let open = self.conversations.get(number);
+            *buyer = open.and_then(|open| self.buyers.peek(open.buyer));
         }
-        seen
+        let buyers = buyers.into_iter().flatten();
+        buyers.fold(0, |seen, buyer| seen ^ buyer.left_in)
     }
 }

@@ -1,7 +1,7 @@
 //! Applying facts: the only place where a shop's state changes. Asks no rule and never refuses.
 
 use crate::buyers::{Contact, Key};
-use crate::facts::{Decided, Fact, Named, Noted};
+use crate::facts::{Decided, Fact, Named, Noted, Whose};
 use crate::inquiry::{self, Asked, Kept};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
@@ -81,11 +81,15 @@ impl Shop {
         } else {
             decided.at_ms
         };
-        let buyer = match (decided.buyer_id.as_str(), command) {
-            ("", Command::Route(request)) => self
+        let buyer = match (decided.buyer, decided.buyer_id.as_str(), command) {
+            (Whose::Known(buyer), _, _) => buyer,
+            (Whose::New, "", Command::Route(request)) => {
+                self.buyers.begin(request.buyer_id, request.buyer_hash)
+            }
+            (_, "", Command::Route(request)) => self
                 .buyers
                 .key_of_hashed(request.buyer_id, request.buyer_hash),
-            (buyer_id, _) => self.buyers.key_of(buyer_id),
+            (_, buyer_id, _) => self.buyers.key_of(buyer_id),
         };
         self.last_decision = decided.decision;
         if let Some(owner) = &decided.mixed_owner {

@@ -4,7 +4,7 @@
 //! never reaches a reply, a log entry or a snapshot.
 
 use crate::ids;
-use crate::index::Index;
+use crate::index::{Bucket, Index};
 use crate::remembered::Generation;
 use crate::short::Id;
 use crate::state::Waiting;
@@ -122,14 +122,9 @@ impl Buyers {
         self.index.find(hash, |key| self[key].is(id))
     }
 
-    /// Has what leads to an id with this hash brought from memory; the number means nothing.
-    pub fn look(&self, hash: u32) -> u32 {
-        self.index.look(hash)
-    }
-
-    /// The buyer that has this hash, probably; see `Index::guess`.
-    pub fn guess(&self, hash: u32) -> Option<Key> {
-        self.index.guess(hash)
+    /// Where an id with this hash stands, if it is known, probably.
+    pub fn bucket(&self, hash: u32) -> Option<&Bucket> {
+        self.index.bucket(hash)
     }
 
     /// The buyer with this key, if there is one.
@@ -145,9 +140,14 @@ impl Buyers {
 
     /// The same with the id's hash.
     pub fn key_of_hashed(&mut self, id: &str, hash: u32) -> Key {
-        if let Some(key) = self.find_hashed(id, hash) {
-            return key;
+        match self.find_hashed(id, hash) {
+            Some(key) => key,
+            None => self.begin(id, hash),
         }
+    }
+
+    /// The buyer with this id, who is not known; with the id's hash.
+    pub fn begin(&mut self, id: &str, hash: u32) -> Key {
         let key = self.add(Buyer::new(id));
         self.index.insert(hash, key);
         key

@@ -1,7 +1,7 @@
 //! An entry in the making: the command, its time, and the facts it has led to so far.
 
 use crate::buyers::Key;
-use crate::facts::{Decided, Fact};
+use crate::facts::{Decided, Fact, Whose};
 use crate::proto::fenliu::engine::v1 as record;
 use crate::state::Shop;
 use crate::views::Command;
@@ -76,6 +76,7 @@ impl Shop {
         draft: &mut Draft,
     ) {
         let decided = Decided {
+            buyer: Whose::Known(buyer),
             buyer_id: self.buyers[buyer].id().to_owned(),
             at_ms: match when {
                 When::Now => 0,

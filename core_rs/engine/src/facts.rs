@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::buyers::Key;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
 use crate::state::Shop;
@@ -24,6 +25,23 @@ pub enum Named {
     /// An agent's slot, or the number of a group's name.
     Number(u32),
     Text(Arc<str>),
+}
+
+/// A buyer's key.
+#[derive(Clone, Copy, Default)]
+pub enum Whose {
+    /// To be found by the id.
+    #[default]
+    Sought,
+    Known(Key),
+    /// Nobody's yet.
+    New,
+}
+
+impl From<Option<Key>> for Whose {
+    fn from(found: Option<Key>) -> Self {
+        found.map_or(Self::New, Self::Known)
+    }
 }
 
 impl From<Name> for Named {
@@ -52,6 +70,8 @@ pub struct Decided {
     pub pool_of_all_groups: bool,
     pub pool_group_ids: Vec<String>,
     pub charged: bool,
+    /// Who the buyer is, where that has been found out.
+    pub buyer: Whose,
     pub buyer_id: String,
     pub at_ms: i64,
     pub previous_conversation: u64,
@@ -173,6 +193,7 @@ impl Shop {
                 pool_of_all_groups: decided.pool_of_all_groups,
                 pool_group_ids: decided.pool_group_ids,
                 charged: decided.charged,
+                buyer: Whose::Sought,
                 buyer_id: decided.buyer_id,
                 at_ms: decided.at_ms,
                 previous_conversation: decided.previous_conversation,

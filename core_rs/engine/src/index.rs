@@ -15,7 +15,7 @@ const DEEPEST: u32 = 20;
 
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
-struct Bucket {
+pub struct Bucket {
     hashes: [u32; LINES],
     /// A bit for each line that is taken.
     taken: u32,
@@ -57,6 +57,17 @@ impl Bucket {
             matches |= u32::from(*other == hash) << at;
         }
         matches & self.taken
+    }
+
+    /// Has the bucket brought from memory; the number means nothing.
+    pub fn look(&self) -> u32 {
+        self.taken
+    }
+
+    /// A number that stands here under this hash. Finds nothing out for certain.
+    pub fn guess(&self, hash: u32) -> Option<u32> {
+        let line = self.matches(hash).trailing_zeros() as usize;
+        self.values.get(line).copied()
     }
 }
 
@@ -171,22 +182,11 @@ impl Index {
         Some(segment.buckets[at].values[line])
     }
 
-    fn bucket(&self, hash: u32) -> Option<&Bucket> {
+    /// The first bucket that a hash leads to, not looked at yet.
+    pub fn bucket(&self, hash: u32) -> Option<&Bucket> {
         let segment = self.segment(hash)?;
         let mask = segment.buckets.len() - 1;
         segment.buckets.get(hash as usize & mask)
-    }
-
-    /// Has the first bucket that a hash leads to brought from memory; the number means nothing.
-    pub fn look(&self, hash: u32) -> u32 {
-        self.bucket(hash).map_or(0, |bucket| bucket.taken)
-    }
-
-    /// A number that stands in the first bucket that a hash leads to. Finds nothing out for certain.
-    pub fn guess(&self, hash: u32) -> Option<u32> {
-        let bucket = self.bucket(hash)?;
-        let line = bucket.matches(hash).trailing_zeros() as usize;
-        bucket.values.get(line).copied()
     }
 
     /// Puts a number in the place of the one under this hash that is it; adds it if there is none.
@@ -358,7 +358,8 @@ mod tests {
         for value in 0..300_000_u32 {
             let hash = value.wrapping_mul(0x9e37_79b9);
             assert_eq!(index.find(hash, |found| found == value), Some(value));
-            looked += u32::from(index.guess(hash) == Some(value));
+            let guess = index.bucket(hash).and_then(|bucket| bucket.guess(hash));
+            looked += u32::from(guess == Some(value));
             if value % 50 > 0 {
                 assert!(index.remove(hash, |found| found == value));
             }

@@ -5,7 +5,7 @@
 //! what goes is always the first. An index leads to their places there.
 
 use crate::ids;
-use crate::index::Index;
+use crate::index::{Bucket, Index};
 use crate::maps::Map;
 use crate::tape::{Place, Tape};
 
@@ -89,9 +89,9 @@ impl Remembered {
         Learned::read(self.tape.get(place))
     }
 
-    /// Has what an id with this hash leads to brought from memory; the number means nothing.
-    pub fn look(&self, hash: u32) -> u32 {
-        self.index.look(hash)
+    /// Where an id with this hash stands, if it is known, probably.
+    pub fn bucket(&self, hash: u32) -> Option<&Bucket> {
+        self.index.bucket(hash)
     }
 
     /// Has the tape's ends brought from memory; the number means nothing.

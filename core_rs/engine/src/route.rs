@@ -93,6 +93,10 @@ impl Shop {
                 self.hand_over(decided, ask.buyer, When::Now, draft)
             }
         };
+        let decided = Decided {
+            buyer: buyer.into(),
+            ..decided
+        };
         self.reply(&decided, reply);
         self.emit(Fact::Decided(decided), draft);
         Ok(())
