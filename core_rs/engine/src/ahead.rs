@@ -79,7 +79,6 @@ fn look_for(commands: &[Option<Command>], shops: &Each<&Shop>) -> u32 {
     for bucket in ids.into_iter().chain(buckets).flatten() {
         seen ^= bucket.look();
     }
-    let mut conversations = [0; AHEAD];
     let mut buyers: Each<&Buyer> = [None; AHEAD];
     for (at, (command, shop)) in of_shop() {
         match (command, shop) {
@@ -89,8 +88,7 @@ fn look_for(commands: &[Option<Command>], shops: &Each<&Shop>) -> u32 {
             }
             (Some(Command::Message(event)), Some(shop)) => {
                 let number = ids::conversation_number(event.conversation_id);
-                conversations[at] = number.unwrap_or_default();
-                let open = shop.conversations.get(conversations[at]);
+                let open = number.and_then(|number| shop.conversations.get(number));
                 buyers[at] = open.and_then(|open| shop.buyers.peek(open.buyer));
             }
             _ => {}
@@ -100,12 +98,16 @@ fn look_for(commands: &[Option<Command>], shops: &Each<&Shop>) -> u32 {
         seen ^= buyer.left_in;
     }
     for at in 0..AHEAD {
-        if let Some(contact) = buyers[at].and_then(Buyer::contact) {
-            conversations[at] = contact.conversation;
-        }
-    }
-    for (shop, conversation) in shops.iter().zip(conversations) {
-        seen ^= u32::from(shop.is_some_and(|shop| shop.contact_buyers.contains(conversation)));
+        let (Some(shop), Some(buyer)) = (shops[at], buyers[at]) else {
+            continue;
+        };
+        // An open conversation goes on; else the contact is replaced by another.
+        let contact = || buyer.contact().map(|contact| contact.conversation);
+        let conversation = buyer.open().or_else(contact).unwrap_or_default();
+        seen ^= u32::from(match buyer.open() {
+            Some(_) => shop.conversations.contains(conversation),
+            None => shop.contact_buyers.contains(conversation),
+        });
     }
     seen
 }

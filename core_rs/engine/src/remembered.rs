@@ -42,6 +42,8 @@ pub struct Remembered {
     tape: Tape,
     /// The latest place of each id.
     index: Index,
+    /// When the first on the tape was learned; none: it is empty.
+    oldest_ms: Option<i64>,
     /// The generation of what was learned last.
     latest: Generation,
     /// Those up to this one are stored; what is still here of them waits to be freed.
@@ -132,6 +134,7 @@ impl Remembered {
         head[12..16].copy_from_slice(&hash.to_le_bytes());
         head[16..].copy_from_slice(&(id.len() as u32).to_le_bytes());
         self.latest = generation;
+        self.oldest_ms.get_or_insert(now);
         let place = self.tape.push(&[&head, id.as_bytes(), value[0], value[1]]);
         self.index.put(hash, place, is_at(&self.tape, id));
     }
@@ -148,11 +151,8 @@ impl Remembered {
 
     /// Frees one id if it has expired; whether it did.
     pub fn free_one(&mut self, now: i64) -> bool {
-        let first = self
-            .tape
-            .first()
-            .and_then(|(_, record)| Learned::read(record));
-        let expired = first.is_some_and(|first| !still_remembered(first.at_ms, now));
+        let oldest_ms = self.oldest_ms;
+        let expired = oldest_ms.is_some_and(|at_ms| !still_remembered(at_ms, now));
         if expired {
             self.free_first();
         }
@@ -186,6 +186,9 @@ impl Remembered {
             self.index.remove(hash, |other| other == place);
         }
         self.tape.free_first();
+        let first = self.tape.first();
+        let first = first.and_then(|(_, record)| Learned::read(record));
+        self.oldest_ms = first.map(|first| first.at_ms);
     }
 
     /// Those learned that exist, but for dropped generations: id, when remembered, and value.

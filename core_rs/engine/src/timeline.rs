@@ -1,7 +1,7 @@
 //! A line of numbers by time, the earliest first. Knows nothing of what the numbers are of.
 //!
-//! What is added comes mostly in the order of time and then costs nothing to speak of; the rest, which
-//! stays small, is in a heap.
+//! What is added comes mostly in the order of time and then costs nothing to speak of, and so does what is
+//! put right when it was first, in an order of its own. The rest, which stays small, is in a heap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,23 +13,35 @@ type Line = (i64, u64);
 #[derive(Default)]
 pub struct Timeline {
     in_order: Queue<Line>,
+    /// In order, too, but behind the last of the others when they came.
+    again: Queue<Line>,
     others: BinaryHeap<Reverse<Line>>,
+    /// The first of all.
+    first: Option<Line>,
 }
 
 impl Timeline {
     pub fn push(&mut self, line: Line) {
-        match self.in_order.last() {
-            Some(last) if last > line => self.others.push(Reverse(line)),
-            _ => self.in_order.push(line),
+        if self.first.is_none_or(|first| line < first) {
+            self.first = Some(line);
+        }
+        if self.in_order.last().is_none_or(|last| last <= line) {
+            self.in_order.push(line);
+        } else if self.again.last().is_none_or(|last| last <= line) {
+            self.again.push(line);
+        } else {
+            self.others.push(Reverse(line));
         }
     }
 
     pub fn first(&self) -> Option<Line> {
+        self.first
+    }
+
+    fn find_first(&mut self) {
         let other = self.others.peek().map(|line| line.0);
-        match (self.in_order.first(), other) {
-            (Some(line), Some(other)) => Some(line.min(other)),
-            (line, other) => line.or(other),
-        }
+        let firsts = [self.in_order.first(), self.again.first(), other];
+        self.first = firsts.into_iter().flatten().min();
     }
 
     /// The time behind the first `count` lines, if it is not after `until`. Lines are put right on the way:
@@ -40,10 +52,12 @@ impl Timeline {
         until: i64,
         time_of: impl Fn(u64) -> Option<i64>,
     ) -> Option<i64> {
-        let in_order = count.checked_sub(self.others.len());
-        let later = |at: usize| self.in_order.nth(at).is_none_or(|line| line.0 > until);
-        if in_order.is_some_and(later) {
-            return None;
+        if let Some(count) = count.checked_sub(self.others.len()) {
+            let later = |line: Option<Line>| line.is_none_or(|line| line.0 > until);
+            let half = count / 2;
+            if later(self.in_order.nth(half)) && later(self.again.nth(count - half)) {
+                return None;
+            }
         }
         let mut firsts = Vec::new();
         while firsts.len() <= count
@@ -59,6 +73,7 @@ impl Timeline {
         }
         let behind = firsts.get(count).map(|line| line.0.0);
         self.others.extend(firsts);
+        self.find_first();
         behind
     }
 
@@ -73,15 +88,18 @@ impl Timeline {
     }
 
     pub fn pop(&mut self) {
-        match (self.in_order.first(), self.others.peek()) {
-            (Some(line), Some(other)) if other.0 < line => drop(self.others.pop()),
-            (Some(_), _) => drop(self.in_order.pop()),
-            (None, _) => drop(self.others.pop()),
+        if self.in_order.first() == self.first {
+            self.in_order.pop();
+        } else if self.again.first() == self.first {
+            self.again.pop();
+        } else {
+            self.others.pop();
         }
+        self.find_first();
     }
 
     pub fn len(&self) -> usize {
-        self.in_order.len() + self.others.len()
+        self.in_order.len() + self.again.len() + self.others.len()
     }
 }
 
@@ -90,8 +108,9 @@ impl FromIterator<Line> for Timeline {
         let mut lines: Vec<Line> = lines.into_iter().collect();
         lines.sort_unstable();
         Self {
+            first: lines.first().copied(),
             in_order: lines.into_iter().collect(),
-            others: BinaryHeap::new(),
+            ..Self::default()
         }
     }
 }

@@ -76,6 +76,16 @@ fn whole(command: &Whole) -> Valid {
 }
 
 fn route(request: &Route) -> Valid {
+    // Nearly all are so, and then no rule about texts can be broken.
+    if request.is_plain
+        && !request.shop_id.is_empty()
+        && !request.buyer_id.is_empty()
+        && request.order_status == 0
+        && request.priority == 0
+        && request.exclude_agent_ids.is_empty()
+    {
+        return Ok(());
+    }
     id(request.shop_id, "shop_id")?;
     id(request.buyer_id, "buyer_id")?;
     optional_id(request.request_id, "request_id")?;
@@ -93,6 +103,14 @@ fn route(request: &Route) -> Valid {
 }
 
 fn message(event: &Event) -> Valid {
+    if event.is_plain
+        && !event.shop_id.is_empty()
+        && !event.conversation_id.is_empty()
+        && event.sender() != api::Sender::Unspecified
+        && (0..=GREATEST).contains(&event.sent_at_ms)
+    {
+        return Ok(());
+    }
     id(event.shop_id, "shop_id")?;
     optional_id(event.conversation_id, "conversation_id")?;
     optional_id(event.buyer_id, "buyer_id")?;
@@ -432,7 +450,7 @@ fn short(value: &str, longest: usize, field: impl Display) -> Valid {
 }
 
 /// Whether all bytes are from ' ' to '~', as nearly every text's are: sixteen at a time.
-fn is_plain(text: &[u8]) -> bool {
+pub fn is_plain(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
         return text.iter().all(|byte| (b' '..=b'~').contains(byte));
     };

@@ -8,6 +8,7 @@ use prost::Message;
 use crate::ids;
 use crate::proto::fenliu::engine::v1 as record;
 use crate::proto::fenliu::v1 as api;
+use crate::validation::is_plain;
 use record::CommandKind;
 
 /// A command as a message of its own.
@@ -36,6 +37,8 @@ pub struct Route<'a> {
     pub exclude_agent_ids: Vec<&'a str>,
     pub buyer_hash: u32,
     pub request_hash: u32,
+    /// All its texts are known to be plain and shorter than an id may be.
+    pub is_plain: bool,
     /// The request as it would be encoded, where that is known.
     encoded: Option<&'a [u8]>,
 }
@@ -51,6 +54,8 @@ pub struct Event<'a> {
     pub sent_at_ms: i64,
     pub event_id: &'a str,
     pub event_hash: u32,
+    /// As in `Route`.
+    pub is_plain: bool,
     encoded: Option<&'a [u8]>,
 }
 
@@ -71,6 +76,7 @@ impl<'a> From<&'a Whole> for Command<'a> {
                 exclude_agent_ids: request.exclude_agent_ids.iter().map(|id| &**id).collect(),
                 buyer_hash: ids::hash(request.buyer_id.as_bytes()),
                 request_hash: ids::hash(request.request_id.as_bytes()),
+                is_plain: false,
                 encoded: None,
             }),
             Whole::Message(event) => Self::Message(Event {
@@ -82,6 +88,7 @@ impl<'a> From<&'a Whole> for Command<'a> {
                 sent_at_ms: event.sent_at_ms,
                 event_id: &event.event_id,
                 event_hash: ids::hash(event.event_id.as_bytes()),
+                is_plain: false,
                 encoded: None,
             }),
             other => Self::Other(other),
@@ -243,6 +250,7 @@ impl<'a> Route<'a> {
         }
         route.buyer_hash = ids::hash(route.buyer_id.as_bytes());
         route.request_hash = ids::hash(route.request_id.as_bytes());
+        route.is_plain = rest.is_plain;
         Some(route)
     }
 
@@ -292,6 +300,7 @@ impl<'a> Event<'a> {
             last = key;
         }
         event.event_hash = ids::hash(event.event_id.as_bytes());
+        event.is_plain = rest.is_plain;
         Some(event)
     }
 
@@ -318,6 +327,8 @@ struct Rest<'a> {
     /// The bytes as a whole, if they are one text: mostly they are, and then each part of them is one.
     text: Option<&'a str>,
     at: usize,
+    /// Whether all texts were, so far.
+    is_plain: bool,
 }
 
 impl<'a> Rest<'a> {
@@ -326,6 +337,7 @@ impl<'a> Rest<'a> {
             bytes,
             text: std::str::from_utf8(bytes).ok(),
             at: 0,
+            is_plain: true,
         }
     }
 
@@ -343,9 +355,11 @@ impl<'a> Rest<'a> {
         }
         let start = self.at;
         self.at += usize::from(length);
+        let bytes = self.bytes.get(start..self.at)?;
+        self.is_plain &= is_plain(bytes);
         match self.text {
             Some(text) => text.get(start..self.at),
-            None => std::str::from_utf8(self.bytes.get(start..self.at)?).ok(),
+            None => std::str::from_utf8(bytes).ok(),
         }
     }
 

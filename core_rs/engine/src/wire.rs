@@ -6,11 +6,13 @@ use prost::encoding::encoded_len_varint;
 pub const NUMBER: usize = 12;
 /// The most bytes key and length of what has a length take.
 pub const HEAD: usize = 7;
+/// A number is written as so many bytes, of which those behind its end mean nothing.
+const AT_ONCE: usize = 16;
 
 /// Appends what is written with a pen, at most so many bytes.
 pub fn write(out: &mut Vec<u8>, most: usize, work: impl FnOnce(&mut Pen)) {
     let start = out.len();
-    out.resize(start + most, 0);
+    out.resize(start + most + AT_ONCE, 0);
     let mut pen = Pen {
         room: &mut out[start..],
         at: 0,
@@ -26,31 +28,53 @@ pub struct Pen<'a> {
     at: usize,
 }
 
+/// A number as a varint, and of how many bytes: its groups of 7 bits are moved apart, half of them at a
+/// time. It has at most 56 bits.
+const fn varint(number: u64) -> (u64, usize) {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let fourths = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
+    let halves = fourths & 0x0000_3fff_0000_3fff | (fourths & 0x0fff_c000_0fff_c000) << 2;
+    let bytes = halves & 0x007f_007f_007f_007f | (halves & 0x3f80_3f80_3f80_3f80) << 1;
+    let length = encoded_len_varint(number);
+    (bytes | MORE & ((1 << (8 * (length - 1))) - 1), length)
+}
+
 impl Pen<'_> {
-    fn byte(&mut self, byte: u8) {
-        self.room[self.at] = byte;
-        self.at += 1;
+    /// A varint behind a key of one byte or none, which `before` says.
+    fn put(&mut self, before: usize, key: u8, number: u64) {
+        let (bytes, length) = varint(number);
+        let all = u128::from(bytes) << (8 * before) | u128::from(key);
+        self.room[self.at..][..AT_ONCE].copy_from_slice(&all.to_le_bytes());
+        self.at += before + length;
     }
 
     /// A number as a varint.
-    pub fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.byte(value as u8 | 0x80);
-            value >>= 7;
+    pub fn varint(&mut self, mut number: u64) {
+        while number >> 56 > 0 {
+            self.room[self.at] = number as u8 | 0x80;
+            self.at += 1;
+            number >>= 7;
         }
-        self.byte(value as u8);
+        self.put(0, 0, number);
     }
 
-    /// A field's key; wire type 0 is a varint, 2 what has a length.
-    fn key(&mut self, field: u32, wire_type: u32) {
-        self.varint((field << 3 | wire_type).into());
+    /// A key and a number.
+    fn pair(&mut self, key: u32, number: u64) {
+        if key < 0x80 && number < 0x80 {
+            self.room[self.at..][..2].copy_from_slice(&[key as u8, number as u8]);
+            self.at += 2;
+        } else if key < 0x80 && number >> 56 == 0 {
+            self.put(1, key as u8, number);
+        } else {
+            self.varint(key.into());
+            self.varint(number);
+        }
     }
 
     /// A number that is left out when it is 0.
     pub fn number(&mut self, field: u32, number: u64) {
         if number != 0 {
-            self.key(field, 0);
-            self.varint(number);
+            self.pair(field << 3, number);
         }
     }
 
@@ -62,8 +86,7 @@ impl Pen<'_> {
     }
 
     pub fn bytes(&mut self, field: u32, bytes: &[u8]) {
-        self.key(field, 2);
-        self.varint(bytes.len() as u64);
+        self.pair(field << 3 | 2, bytes.len() as u64);
         self.raw(bytes);
     }
 
@@ -76,7 +99,7 @@ impl Pen<'_> {
 
     /// A message of this field, which is mostly short.
     pub fn message(&mut self, field: u32, work: impl FnOnce(&mut Self)) {
-        self.key(field, 2);
+        self.varint((field << 3 | 2).into());
         self.with_length(1, work);
     }
 
@@ -91,8 +114,62 @@ impl Pen<'_> {
         if takes != mostly {
             self.room.copy_within(start..self.at, before + takes);
         }
-        self.at = before;
-        self.varint(length as u64);
-        self.at += length;
+        // Not more than that: the next bytes are there already.
+        let (bytes, _) = varint(length as u64);
+        self.room[before..][..takes].copy_from_slice(&bytes.to_le_bytes()[..takes]);
+        self.at = before + takes + length;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::encoding::encode_varint;
+
+    use super::{Pen, write};
+
+    #[test]
+    fn a_number_has_the_bytes_that_prost_would_write() {
+        for bits in 0..64 {
+            for number in [
+                (1 << bits) - 1,
+                1 << bits,
+                (1 << bits) + 1,
+                u64::MAX >> bits,
+            ] {
+                let mut wanted = b"before".to_vec();
+                encode_varint(number, &mut wanted);
+                encode_varint(5 << 3, &mut wanted);
+                encode_varint(number.max(1), &mut wanted);
+                encode_varint(16 << 3, &mut wanted);
+                encode_varint(number.max(1), &mut wanted);
+                let mut out = b"before".to_vec();
+                write(&mut out, 40, |pen| {
+                    pen.varint(number);
+                    pen.number(5, number.max(1));
+                    pen.number(16, number.max(1));
+                    pen.number(7, 0);
+                });
+                assert_eq!(out, wanted, "{number}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_a_length_may_be_of_any() {
+        for length in [0, 1, 127, 128, 129, 16_383, 16_384, 70_000] {
+            let bytes = vec![7; length];
+            let mut wanted = Vec::new();
+            encode_varint(length as u64, &mut wanted);
+            wanted.extend(&bytes);
+            wanted.push(1);
+            for mostly in [1, 2] {
+                let mut out = Vec::new();
+                write(&mut out, length + 10, |pen| {
+                    pen.with_length(mostly, |pen: &mut Pen| pen.raw(&bytes));
+                    pen.varint(1);
+                });
+                assert!(out == wanted, "{length}");
+            }
+        }
     }
 }
