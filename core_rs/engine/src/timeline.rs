@@ -1,7 +1,7 @@
 //! A line of numbers by time, the earliest first. Knows nothing of what the numbers are of.
 //!
-//! What is added comes mostly in the order of time and then costs nothing to speak of, and so does what is
-//! put right when it was first, in an order of its own. The rest, which stays small, is in a heap.
+//! What is added comes mostly in the order of time and then costs nothing to speak of; the rest, which
+//! stays small, is in a heap.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,8 +13,6 @@ type Line = (i64, u64);
 #[derive(Default)]
 pub struct Timeline {
     in_order: Queue<Line>,
-    /// In order, too, but behind the last of the others when they came.
-    again: Queue<Line>,
     others: BinaryHeap<Reverse<Line>>,
     /// The first of all.
     first: Option<Line>,
@@ -25,12 +23,9 @@ impl Timeline {
         if self.first.is_none_or(|first| line < first) {
             self.first = Some(line);
         }
-        if self.in_order.last().is_none_or(|last| last <= line) {
-            self.in_order.push(line);
-        } else if self.again.last().is_none_or(|last| last <= line) {
-            self.again.push(line);
-        } else {
-            self.others.push(Reverse(line));
+        match self.in_order.last() {
+            Some(last) if last > line => self.others.push(Reverse(line)),
+            _ => self.in_order.push(line),
         }
     }
 
@@ -39,9 +34,12 @@ impl Timeline {
     }
 
     fn find_first(&mut self) {
-        let other = self.others.peek().map(|line| line.0);
-        let firsts = [self.in_order.first(), self.again.first(), other];
-        self.first = firsts.into_iter().flatten().min();
+        self.first = self.in_order.first();
+        if let Some(&Reverse(line)) = self.others.peek()
+            && self.first.is_none_or(|first| line < first)
+        {
+            self.first = Some(line);
+        }
     }
 
     /// The time behind the first `count` lines, if it is not after `until`. Lines are put right on the way:
@@ -52,12 +50,10 @@ impl Timeline {
         until: i64,
         time_of: impl Fn(u64) -> Option<i64>,
     ) -> Option<i64> {
-        if let Some(count) = count.checked_sub(self.others.len()) {
-            let later = |line: Option<Line>| line.is_none_or(|line| line.0 > until);
-            let half = count / 2;
-            if later(self.in_order.nth(half)) && later(self.again.nth(count - half)) {
-                return None;
-            }
+        let in_order = count.checked_sub(self.others.len());
+        let later = |at: usize| self.in_order.nth(at).is_none_or(|line| line.0 > until);
+        if in_order.is_some_and(later) {
+            return None;
         }
         let mut firsts = Vec::new();
         while firsts.len() <= count
@@ -88,18 +84,16 @@ impl Timeline {
     }
 
     pub fn pop(&mut self) {
-        if self.in_order.first() == self.first {
-            self.in_order.pop();
-        } else if self.again.first() == self.first {
-            self.again.pop();
-        } else {
-            self.others.pop();
+        match (self.in_order.first(), self.others.peek()) {
+            (Some(line), Some(other)) if other.0 < line => drop(self.others.pop()),
+            (Some(_), _) => drop(self.in_order.pop()),
+            (None, _) => drop(self.others.pop()),
         }
         self.find_first();
     }
 
     pub fn len(&self) -> usize {
-        self.in_order.len() + self.again.len() + self.others.len()
+        self.in_order.len() + self.others.len()
     }
 }
 

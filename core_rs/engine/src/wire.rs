@@ -6,13 +6,11 @@ use prost::encoding::encoded_len_varint;
 pub const NUMBER: usize = 12;
 /// The most bytes key and length of what has a length take.
 pub const HEAD: usize = 7;
-/// A number is written as so many bytes, of which those behind its end mean nothing.
-const AT_ONCE: usize = 16;
 
 /// Appends what is written with a pen, at most so many bytes.
 pub fn write(out: &mut Vec<u8>, most: usize, work: impl FnOnce(&mut Pen)) {
     let start = out.len();
-    out.resize(start + most + AT_ONCE, 0);
+    out.resize(start + most, 0);
     let mut pen = Pen {
         room: &mut out[start..],
         at: 0,
@@ -28,43 +26,26 @@ pub struct Pen<'a> {
     at: usize,
 }
 
-/// A number as a varint, and of how many bytes: its groups of 7 bits are moved apart, half of them at a
-/// time. It has at most 56 bits.
-const fn varint(number: u64) -> (u64, usize) {
-    const MORE: u64 = 0x8080_8080_8080_8080;
-    let fourths = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
-    let halves = fourths & 0x0000_3fff_0000_3fff | (fourths & 0x0fff_c000_0fff_c000) << 2;
-    let bytes = halves & 0x007f_007f_007f_007f | (halves & 0x3f80_3f80_3f80_3f80) << 1;
-    let length = encoded_len_varint(number);
-    (bytes | MORE & ((1 << (8 * (length - 1))) - 1), length)
-}
-
 impl Pen<'_> {
-    /// A varint behind a key of one byte or none, which `before` says.
-    fn put(&mut self, before: usize, key: u8, number: u64) {
-        let (bytes, length) = varint(number);
-        let all = u128::from(bytes) << (8 * before) | u128::from(key);
-        self.room[self.at..][..AT_ONCE].copy_from_slice(&all.to_le_bytes());
-        self.at += before + length;
-    }
-
     /// A number as a varint.
+    #[inline]
     pub fn varint(&mut self, mut number: u64) {
-        while number >> 56 > 0 {
-            self.room[self.at] = number as u8 | 0x80;
-            self.at += 1;
+        let mut at = self.at;
+        while number >= 0x80 {
+            self.room[at] = number as u8 | 0x80;
+            at += 1;
             number >>= 7;
         }
-        self.put(0, 0, number);
+        self.room[at] = number as u8;
+        self.at = at + 1;
     }
 
-    /// A key and a number.
+    /// A key and a number, which mostly take one byte each.
+    #[inline]
     fn pair(&mut self, key: u32, number: u64) {
         if key < 0x80 && number < 0x80 {
             self.room[self.at..][..2].copy_from_slice(&[key as u8, number as u8]);
             self.at += 2;
-        } else if key < 0x80 && number >> 56 == 0 {
-            self.put(1, key as u8, number);
         } else {
             self.varint(key.into());
             self.varint(number);
@@ -114,10 +95,9 @@ impl Pen<'_> {
         if takes != mostly {
             self.room.copy_within(start..self.at, before + takes);
         }
-        // Not more than that: the next bytes are there already.
-        let (bytes, _) = varint(length as u64);
-        self.room[before..][..takes].copy_from_slice(&bytes.to_le_bytes()[..takes]);
-        self.at = before + takes + length;
+        self.at = before;
+        self.varint(length as u64);
+        self.at += length;
     }
 }
 
