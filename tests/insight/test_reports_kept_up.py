@@ -104,6 +104,14 @@ def test_a_killed_worker_comes_back(server: Server):
     assert row(scene, "a")["consulted"] == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is only nicer than the server")
+def test_the_worker_takes_no_processor_that_the_server_needs(server: Server):
+    worker, deadline = wait_for_worker(server.data), time.monotonic() + 20
+    while os.sched_getscheduler(worker) != os.SCHED_IDLE:  # it is still starting
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_the_worker_ends_with_the_server(core: ModuleType, tmp_path: Path):
     data = tmp_path / "data"
     server = Serving("serve", "--listen", free_address(), "--data", data, "--core", core.CORE)

@@ -34,6 +34,7 @@ MANY = 64
 PACKED_ASIDE = 1_000_000
 """Bytes of entries from which on records are packed in a thread, so that the loop is not held meanwhile."""
 
+ID_BYTES = 16  # of an append id
 NO_RECORD = (0, 0)  # where an empty log ends: (seq, checksum)
 
 
@@ -205,9 +206,11 @@ class Commits:
 
     def _pack(self, commit: _Commit, now_ms: int) -> None:
         """Makes its records. Changes nothing but the commit."""
-        for partition, entries in commit.entries.items():
+        # One call of the system for all of them.
+        ids = secrets.token_bytes(ID_BYTES * len(commit.entries))
+        for number, (partition, entries) in enumerate(commit.entries.items()):
             seq, predecessor = self.ends.get(partition, NO_RECORD)
-            append_id = secrets.token_bytes(16)
+            append_id = ids[ID_BYTES * number : ID_BYTES * (number + 1)]
             record, commit.checksums[partition] = pack(
                 rules_version=self._rules_version,
                 append_id=append_id,

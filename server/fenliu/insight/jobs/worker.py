@@ -22,6 +22,7 @@ from typing import BinaryIO
 from fenliu.engine import Core, load_core
 from fenliu.insight.diagnosis import diagnose
 from fenliu.insight.errors import InsightError, LogUnreadable
+from fenliu.insight.giving_way import give_way
 from fenliu.insight.jobs.frames import HEAD, Kind, frame, refusal
 from fenliu.insight.shadow import task as shadow
 from fenliu.insight.simulation import simulation
@@ -29,7 +30,6 @@ from fenliu.insight.staffing import task as staffing
 from fenliu.journal import SqliteReader, StorageError
 
 MEMORY_BYTES = 3 * 2**30
-_NICENESS = 10
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,6 @@ def _limit_memory() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
-    os.nice(_NICENESS)
+    give_way()
     _limit_memory()
     main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from fenliu.insight.giving_way import give_way
 from fenliu.insight.reports.follow import Tables
 from fenliu.insight.reports.schema import FILE, discard
 from fenliu.journal import SqliteReader
@@ -22,7 +23,6 @@ from fenliu.journal import SqliteReader
 PAUSE_S = 0.1
 """Looks for new records this often, or less often where looking takes long."""
 _SHARE = 20
-_NICENESS = 10
 
 log = logging.getLogger(__name__)
 
@@ -62,5 +62,5 @@ def _keep_up(tables: Tables) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
-    os.nice(_NICENESS)
+    give_way()
     follow(Path(sys.argv[1]))
