@@ -509,6 +509,7 @@ async def test_while_a_surge_lasts_nothing_is_stored_until_there_is_much(
     dispatcher = trace_dispatcher(core, journal, keeping=Keeping(snapshot_after=after))
     busy = 1.0
     dispatcher._state.surge.busy = lambda: busy
+    dispatcher._state._reads = 1.0
     await dispatcher.start()
     await until(lambda: dispatcher._state.surge.lasts)
     await staffed(dispatcher, idle_close_ms=1000)
@@ -580,14 +581,10 @@ def test_a_surge_lasts_until_it_has_been_calm_for_a_while(monkeypatch):
 async def test_how_much_may_wait_is_what_a_start_reads_in_its_time(core, journal):
     state = trace_dispatcher(core, journal, keeping=Keeping(snapshot_after=1000))._state
     least, most = (1000 * times for times in stored.MUCH)
-    state.grew(OURS, least - 1)
-    assert not state._is_urgent()
-    state.grew(OURS, 1)
-    assert state._is_urgent()
-    for wait, per_second in ((least, 1), (20_000, 20_000 / stored.READ_BACK_S), (most, 1e9)):
-        state._read_s = 1 / per_second
+    for wait, reads in ((least, 1), (20_000, 20_000 / stored.READ_BACK_S), (most, 1e9)):
+        state._reads = reads
         state._tails.start({OURS: wait - 1})
-        assert not state._is_urgent(), per_second
+        assert not state._is_urgent(), reads
         state._tails.start({OURS: wait})
-        assert state._is_urgent(), per_second
+        assert state._is_urgent(), reads
     await state.close({})

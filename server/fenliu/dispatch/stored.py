@@ -41,6 +41,8 @@ READ_BACK_S = 5.0
 """While a surge lasts none is begun as long as a start would read what tails hold within this time, but"""
 MUCH = (8, 32)
 """... from so many times what tails should hold on at the earliest, and at the latest."""
+READS = {"rust": 64 * 2**20, "python": 2 * 2**20}
+"""Bytes of log that a core reads in a second, about, until a snapshot has told."""
 HURRY = 64
 """From so many times that on there is no rest any more."""
 LEARNED_FROM = 2**20
@@ -119,8 +121,8 @@ class StoredState:
         """The thread's time when it rested last."""
         self.surge = Surge()
         self._closing = False
-        self._read_s = 0.0
-        """What reading a byte of a log takes, as the last snapshot found; 0: not known yet."""
+        self._reads = float(READS[core.name])
+        """Bytes of log that are read in a second of processor time, as the last snapshot found."""
         self._too_much = False
         self._room = asyncio.Lock()  # held by who makes room; others wait for it
         self._making: dict[int, asyncio.Lock] = {}  # held while a partition's snapshot is made
@@ -203,8 +205,8 @@ class StoredState:
             self._tails.shortened(partition, 0, self._tails.size(partition) * 8)
             return
         self._tails.shortened(partition, size, written.size)
-        if written.tail >= LEARNED_FROM:
-            self._read_s = written.read_s / written.tail
+        if written.tail >= LEARNED_FROM and written.read_s:
+            self._reads = written.tail / written.read_s
         if self._host.losses == losses:  # else its state was recovered and is another generation
             await self._hand_over(written)
         if self._host.losses == losses:
@@ -367,8 +369,9 @@ class StoredState:
     def _is_urgent(self) -> bool:
         """Whether no more may wait to be stored."""
         least, most = (times * self._keeping.snapshot_after for times in MUCH)
-        soon = READ_BACK_S / self._read_s if self._read_s else least
-        return self._too_much or self._tails.total >= max(least, min(soon, most))
+        return self._too_much or self._tails.total >= max(
+            least, min(READ_BACK_S * self._reads, most)
+        )
 
     async def _drop_what_is_old(self) -> None:
         while self._keeping.retention_ms is not None:
