@@ -1,6 +1,6 @@
 """Rows of batches over gRPC: one hot shop, 10,000 shops, and what an inquiry takes on disk.
 
-RouteStream with a few batches under way, as `fenliu.client` sends them; each batch's replies are reported in one call
+RouteStream with eight batches under way; each batch's replies are reported in one call
 when it is answered. The load runs on one core. The server runs on the other one ("pinned") and, in
 rounds between, on both, where it also gets what the load leaves over. The no-op echo gets the same
 calls and runs on one core like the pinned server.
