@@ -52,6 +52,17 @@ pub struct Standing {
     pub volume_resets_at_ms: Option<i64>,
 }
 
+impl Standing {
+    /// The effective weight of who is available, which is above 0; 0 of others.
+    pub fn weight(self) -> u64 {
+        if self.available {
+            self.effective_weight
+        } else {
+            0
+        }
+    }
+}
+
 impl Agent {
     pub fn new(id: Arc<str>) -> Self {
         Self {

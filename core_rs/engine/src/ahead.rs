@@ -20,29 +20,33 @@ type Each<T> = [Option<T>; AHEAD];
 impl Engine {
     /// Looks at what these commands, at most `AHEAD`, will look at at this time.
     pub(crate) fn look_ahead(&self, commands: &[Option<Command>], now_ms: i64) {
-        let mut shops: Each<&Shop> = [None; AHEAD];
         // Where each shop's commands begin: neighbours are often of one shop.
-        let mut starts: Each<&Shop> = [None; AHEAD];
+        let mut ids: Each<&str> = [None; AHEAD];
         let mut before = None;
-        for ((command, shop), start) in commands.iter().zip(&mut shops).zip(&mut starts) {
-            let id = command.as_ref().map(Command::shop_id);
-            if id != before {
-                *start = id.and_then(|id| self.shops.get(id));
-                before = id;
+        for (command, id) in commands.iter().zip(&mut ids) {
+            let shop_id = command.as_ref().map(Command::shop_id);
+            if shop_id != before {
+                *id = shop_id;
+                before = shop_id;
             }
-            *shop = *start;
         }
+        let mut seen = self.look_for_shops(&ids);
+        let starts: Each<&Shop> = ids.map(|id| self.shops.get(id?));
+        let mut shops = starts;
         for at in 1..AHEAD {
             shops[at] = shops[at].or(shops[at - 1]);
         }
-        let mut seen = 0;
         // One shop's own lines are at hand by now, those of many are not.
         if starts.iter().flatten().nth(1).is_some() {
-            for shop in starts.into_iter().flatten() {
-                seen ^= shop.look_at_itself();
-            }
-            for shop in starts.into_iter().flatten() {
-                seen ^= shop.look_around();
+            for look in [
+                Shop::look_at_itself,
+                Shop::look_around,
+                Shop::look_at_members,
+                Shop::look_at_next,
+            ] {
+                for shop in starts.into_iter().flatten() {
+                    seen ^= look(shop);
+                }
             }
         }
         seen ^= look_for(commands, &shops);
@@ -54,6 +58,24 @@ impl Engine {
             }
         }
         black_box(seen);
+    }
+
+    /// Looks at what leads to these shops.
+    fn look_for_shops(&self, ids: &Each<&str>) -> u32 {
+        if ids.iter().flatten().nth(1).is_none() {
+            return 0;
+        }
+        let hashes = ids.map(|id| id.map_or(0, |id| ids::hash(id.as_bytes())));
+        let buckets = hashes.map(|hash| self.shops.bucket(hash));
+        let mut seen = 0;
+        for bucket in buckets.into_iter().flatten() {
+            seen ^= bucket.look();
+        }
+        for (bucket, hash) in buckets.into_iter().zip(hashes) {
+            let number = bucket.and_then(|bucket| bucket.guess(hash));
+            seen ^= number.map_or(0, |number| self.shops.look_at(number));
+        }
+        seen
     }
 }
 
@@ -162,36 +184,52 @@ impl Shop {
         numbers.into_iter().fold(0, |all, number| all ^ number) as u32
     }
 
-    /// What nearly every command looks at next in a shop: ends of lines, and whose turn it is.
+    /// What nearly every command looks at next in a shop: ends of lines, and the pool of all groups.
     fn look_around(&self) -> u32 {
         let mut seen = self.requests.look_at_ends() ^ self.message_events.look_at_ends();
         seen ^= self.idle.last().map_or(0, |line| line.0 as u32);
-        seen ^= self.idle.first().map_or(0, |line| line.0 as u32);
         let last = self.last_conversation;
         seen ^= u32::from(self.conversations.contains(last));
         seen ^= u32::from(self.contact_buyers.contains(last));
         seen ^= self.leavers.look_at_ends();
-        if let Some(pool) = self.pools.get(self.pool_of_all as usize)
-            && let Some(place) = pool.next(|_| false)
-            && let Some(member) = pool.members.get(place as usize)
-        {
-            let agent = self.agent(member.agent);
-            seen ^= agent.open ^ u32::from(agent.standing.available) ^ agent.derived_awaiting;
-            seen ^= u32::from(agent.id.as_bytes().first().copied().unwrap_or_default());
-            seen ^= agent.pools.first().map_or(0, |pool| pool.1);
-            if let Some(group) = self.first_group(member.agent) {
-                seen ^= u32::from(
-                    self.lookup
-                        .names
-                        .text(group)
-                        .as_bytes()
-                        .first()
-                        .copied()
-                        .unwrap_or_default(),
-                );
-            }
+        if let Some(pool) = self.pools.get(self.pool_of_all as usize) {
+            seen ^= pool.available ^ u32::from(pool.started) ^ pool.members.len() as u32;
+            seen ^= pool.groups.first().copied().unwrap_or_default();
+        }
+        if let Some(group) = self.lookup.groups.first() {
+            seen ^= u32::from(first_byte(self.lookup.names.text(group.name)));
         }
         seen
+    }
+
+    /// The pool's members, at least some, and the one whose turn it is.
+    fn look_at_members(&self) -> u32 {
+        let Some(pool) = self.pools.get(self.pool_of_all as usize) else {
+            return 0;
+        };
+        let members = pool.members.iter().take(16);
+        let seen = members.fold(0, |seen, member| seen ^ member.agent);
+        seen ^ pool.next(|_| false).unwrap_or_default()
+    }
+
+    /// The agent who is likely to be next: before the first pick the one of the greatest weight.
+    fn look_at_next(&self) -> u32 {
+        let Some(pool) = self.pools.get(self.pool_of_all as usize) else {
+            return 0;
+        };
+        let next = pool
+            .next(|_| false)
+            .map(|place| &pool.members[place as usize]);
+        let members = pool.members.iter().take(16);
+        let Some(next) = next.or_else(|| members.rev().max_by_key(|member| member.weight_now))
+        else {
+            return 0;
+        };
+        let agent = self.agent(next.agent);
+        let mut seen = agent.open ^ u32::from(agent.standing.available) ^ agent.derived_awaiting;
+        seen ^= u32::from(first_byte(&agent.id));
+        seen ^= agent.pools.first().map_or(0, |pool| pool.1);
+        seen ^ agent.groups.first().copied().unwrap_or_default()
     }
 
     /// The conversations that fall idle by then: about one for each that begins.
@@ -209,4 +247,8 @@ impl Shop {
         let buyers = buyers.into_iter().flatten();
         buyers.fold(0, |seen, buyer| seen ^ buyer.left_in)
     }
+}
+
+fn first_byte(text: &str) -> u8 {
+    text.as_bytes().first().copied().unwrap_or_default()
 }

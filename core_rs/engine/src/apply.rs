@@ -255,7 +255,7 @@ impl Shop {
             return;
         };
         let pool = &mut self.pools[pool as usize];
-        pool.bring_up_to_date(&self.agents);
+        pool.bring_up_to_date();
         if charged {
             pool.charge(place);
         } else {
@@ -498,7 +498,7 @@ impl Shop {
         let before = std::mem::replace(&mut agent.standing, now);
         if (now.available, now.effective_weight) != (before.available, before.effective_weight) {
             for &(pool, place) in &agent.pools {
-                self.pools[pool as usize].note(place, now.available);
+                self.pools[pool as usize].note(place, now);
             }
         }
         if now.ready && !before.ready {

@@ -112,6 +112,8 @@ pub struct Lookup {
     pub intents: Bound<Box<str>>,
     pub order_statuses: Bound<i32>,
     pub page_sources: Bound<Box<str>>,
+    /// Whether any group is bound to any value.
+    pub binds: bool,
 }
 
 /// The groups bound to a value, by index.
@@ -191,6 +193,10 @@ impl Lookup {
         }
         lookup.first_group = order.first().copied();
         lookup.names = names;
+        lookup.binds = !(lookup.products.is_empty()
+            && lookup.intents.is_empty()
+            && lookup.order_statuses.is_empty()
+            && lookup.page_sources.is_empty());
         lookup
     }
 

@@ -243,10 +243,11 @@ impl Shop {
                 agent.pools.push((number, place));
             }
         }
-        let is_available = |slot: u32| {
-            self.agents[slot as usize].standing.available && scope.binary_search(&slot).is_ok()
+        let weight_now = |slot: u32| match scope.binary_search(&slot) {
+            Ok(_) => self.agents[slot as usize].standing.weight(),
+            Err(_) => 0,
         };
-        let pool = Pool::new(groups.clone(), started, virtual_time, members, is_available);
+        let pool = Pool::new(groups.clone(), started, virtual_time, members, weight_now);
         self.pools.push(pool);
         self.pools_by_groups.insert(groups, number);
         number

@@ -5,7 +5,7 @@
 //! the first of either. Changes of agents are collected and taken in directly before a pick.
 //! Sources: EEVDF (Stoica, Abdel-Wahab 1995), WF2Q+ (Bennett, Zhang 1997).
 
-use crate::agent::Agent;
+use crate::agent::Standing;
 use crate::turns::Turns;
 
 const ONE: u128 = 1 << 64;
@@ -30,8 +30,8 @@ pub struct Pool {
 
 pub struct Member {
     pub agent: u32,
-    /// Whether the agent is available now, in one of the groups.
-    available_now: bool,
+    /// The agent's effective weight now; 0: the agent is not available, or in none of the groups.
+    pub weight_now: u64,
     /// Whether the place stands in `changed`.
     noted: bool,
     /// Was available at some pick; only then the rest means anything.
@@ -49,7 +49,7 @@ impl Member {
     pub const fn new(agent: u32) -> Self {
         Self {
             agent,
-            available_now: false,
+            weight_now: 0,
             noted: true,
             joined: false,
             available: false,
@@ -96,14 +96,14 @@ fn begins_before(members: &[Member]) -> impl Fn(u32, u32) -> bool {
 }
 
 impl Pool {
-    /// A pool in the state of its last pick. `members` are sorted by agent id; `is_available` tells
-    /// which of their agents are in the groups and available now.
+    /// A pool in the state of its last pick. `members` are sorted by agent id; `weight_now` tells an
+    /// agent's effective weight now, 0 of one who is not available or in none of the groups.
     pub fn new(
         groups: Box<[u32]>,
         started: bool,
         virtual_time: u128,
         members: Vec<Member>,
-        is_available: impl Fn(u32) -> bool,
+        weight_now: impl Fn(u32) -> u64,
     ) -> Self {
         let mut pool = Self {
             groups,
@@ -118,8 +118,8 @@ impl Pool {
         };
         for place in 0..pool.changed.len() {
             let member = &mut pool.members[place];
-            member.available_now = is_available(member.agent);
-            pool.available += u32::from(member.available_now);
+            member.weight_now = weight_now(member.agent);
+            pool.available += u32::from(member.weight_now > 0);
             if member.available {
                 pool.total += u128::from(member.weight);
                 pool.line_up(pool.changed[place]);
@@ -129,14 +129,11 @@ impl Pool {
     }
 
     /// Notes that the agent at this place may have changed.
-    pub fn note(&mut self, place: u32, available: bool) {
+    pub fn note(&mut self, place: u32, now: Standing) {
         let member = &mut self.members[place as usize];
-        match (member.available_now, available) {
-            (false, true) => self.available += 1,
-            (true, false) => self.available -= 1,
-            _ => {}
-        }
-        member.available_now = available;
+        self.available += u32::from(now.available);
+        self.available -= u32::from(member.weight_now > 0);
+        member.weight_now = now.weight();
         if !member.noted {
             member.noted = true;
             self.changed.push(place);
@@ -144,14 +141,14 @@ impl Pool {
     }
 
     /// Takes in what changed since the last pick. Directly before a pick only.
-    pub fn bring_up_to_date(&mut self, agents: &[Agent]) {
+    pub fn bring_up_to_date(&mut self) {
         self.started = true;
         let now = self.virtual_time;
         while let Some(place) = self.changed.pop() {
             let member = &mut self.members[place as usize];
             member.noted = false;
-            let weight = agents[member.agent as usize].standing.effective_weight;
-            match (member.available, member.available_now) {
+            let weight = member.weight_now;
+            match (member.available, weight > 0) {
                 (false, false) => {}
                 (true, true) if member.weight == weight => {}
                 (true, true) => {

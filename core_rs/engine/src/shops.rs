@@ -2,7 +2,7 @@
 //! is found at a glance.
 
 use crate::ids;
-use crate::index::Index;
+use crate::index::{Bucket, Index};
 use crate::short::Id;
 use crate::state::Shop;
 
@@ -36,6 +36,17 @@ impl Shops {
         }
         let hash = ids::hash(shop_id.as_bytes());
         self.index.find(hash, |number| self.is_at(number, shop_id))
+    }
+
+    /// Where an id with this hash stands, if it is in memory, probably.
+    pub fn bucket(&self, hash: u32) -> Option<&Bucket> {
+        self.index.bucket(hash)
+    }
+
+    /// Has the shop with this number brought from memory, as far as its id; the number means nothing.
+    pub fn look_at(&self, number: u32) -> u32 {
+        let place = self.place(number);
+        place.map_or(0, |place| place.id.bytes().len() as u32)
     }
 
     pub fn get(&self, shop_id: &str) -> Option<&Shop> {

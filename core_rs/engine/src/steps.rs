@@ -163,6 +163,9 @@ impl Shop {
 
     /// Step 5: the groups the inquiry's values leave.
     pub fn matched(&self, inquiry: &Asked) -> Matched {
+        if !self.lookup.binds {
+            return self.all_groups();
+        }
         let mut left: Option<Vec<u32>> = None;
         for &dimension in &self.lookup.precedence {
             let bound = self.lookup.bound(dimension, inquiry);
@@ -180,13 +183,7 @@ impl Shop {
         }
         let all = self.lookup.groups.len();
         let Some(left) = left.filter(|left| left.len() < all) else {
-            return Matched {
-                scope: Scope {
-                    groups: None,
-                    spill: false,
-                },
-                first: self.lookup.first_group,
-            };
+            return self.all_groups();
         };
         let group = |index: u32| &self.lookup.groups[index as usize];
         let first = left.iter().copied().min_by_key(|&index| group(index).rank);
@@ -197,6 +194,16 @@ impl Shop {
                 spill: policy == Some(UnavailablePolicy::Spill),
             },
             first,
+        }
+    }
+
+    const fn all_groups(&self) -> Matched {
+        Matched {
+            scope: Scope {
+                groups: None,
+                spill: false,
+            },
+            first: self.lookup.first_group,
         }
     }
 
@@ -253,7 +260,7 @@ impl Shop {
     fn next_of(&mut self, pool: u32, who: &Allowed) -> Option<u32> {
         let agents = &self.agents;
         let turns = &mut self.pools[pool as usize];
-        turns.bring_up_to_date(agents);
+        turns.bring_up_to_date();
         let place = match who.only {
             None => turns.next(|slot| !who.has(slot)),
             Some(only) => turns.next_among(
