@@ -130,6 +130,9 @@ fn look_for(commands: &[Option<Command>], shops: &Each<&Shop>) -> u32 {
             Some(_) => shop.conversations.contains(conversation),
             None => shop.contact_buyers.contains(conversation),
         });
+        let contact = buyer.contact();
+        let agent = contact.and_then(|contact| shop.agents.get(contact.agent as usize));
+        seen ^= agent.map_or(0, |agent| agent.open ^ agent.derived_awaiting);
     }
     seen
 }
@@ -237,10 +240,8 @@ impl Shop {
         let idle_since_ms = now_ms.saturating_sub(self.lookup.idle_close_ms);
         let idle = self.idle.next_ones(count.min(AHEAD));
         let mut buyers: Each<&Buyer> = [None; AHEAD];
-        for ((since_ms, number), buyer) in idle.zip(&mut buyers) {
-            if since_ms > idle_since_ms {
-                break;
-            }
+        let idle = idle.filter(|line| line.0 <= idle_since_ms);
+        for ((_, number), buyer) in idle.zip(&mut buyers) {
             let open = self.conversations.get(number);
             *buyer = open.and_then(|open| self.buyers.peek(open.buyer));
         }

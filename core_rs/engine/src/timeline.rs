@@ -1,30 +1,50 @@
 //! A line of numbers by time, the earliest first. Knows nothing of what the numbers are of.
 //!
-//! What is added comes mostly in the order of time and then costs nothing to speak of; the rest, which
-//! stays small, is in a heap.
+//! What is added comes mostly in the order of time and then costs nothing to speak of. The rest is kept by
+//! the unit of time it falls in, as in a calendar, and a unit is sorted when it is the next one.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::queue::Queue;
 
 type Line = (i64, u64);
 
+/// A unit of time is 2 to this many ms: short enough for one to be sorted within a few ms at any load.
+const UNIT: u32 = 9;
+
 #[derive(Default)]
 pub struct Timeline {
     in_order: Queue<Line>,
+    /// Those of units that have begun, the first one last.
+    sorted: Vec<Line>,
+    /// Units that have not, and how many lines they have.
+    units: BTreeMap<i64, Vec<Line>>,
+    in_units: usize,
+    /// What came for a unit that had begun.
     others: BinaryHeap<Reverse<Line>>,
+    /// The last unit that has begun.
+    begun: Option<i64>,
     /// The first of all.
     first: Option<Line>,
 }
 
 impl Timeline {
     pub fn push(&mut self, line: Line) {
-        if self.first.is_none_or(|first| line < first) {
+        let is_first = self.first.is_none_or(|first| line < first);
+        if is_first {
             self.first = Some(line);
         }
+        let unit = line.0 >> UNIT;
         match self.in_order.last() {
-            Some(last) if last > line => self.others.push(Reverse(line)),
+            Some(last) if last > line => {
+                if is_first || Some(unit) <= self.begun {
+                    self.others.push(Reverse(line));
+                } else {
+                    self.units.entry(unit).or_default().push(line);
+                    self.in_units += 1;
+                }
+            }
             _ => self.in_order.push(line),
         }
     }
@@ -34,11 +54,31 @@ impl Timeline {
     }
 
     fn find_first(&mut self) {
-        self.first = self.in_order.first();
-        if let Some(&Reverse(line)) = self.others.peek()
-            && self.first.is_none_or(|first| line < first)
-        {
-            self.first = Some(line);
+        loop {
+            self.first = self.in_order.first();
+            let others = [
+                self.sorted.last().copied(),
+                self.others.peek().map(|line| line.0),
+            ];
+            for line in others.into_iter().flatten() {
+                if self.first.is_none_or(|first| line < first) {
+                    self.first = Some(line);
+                }
+            }
+            match self.units.first_entry() {
+                Some(unit)
+                    if self
+                        .first
+                        .is_none_or(|first| *unit.key() <= first.0 >> UNIT) =>
+                {
+                    self.begun = Some(*unit.key());
+                    let lines = unit.remove();
+                    self.in_units -= lines.len();
+                    self.sorted.extend(lines);
+                    self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+                }
+                _ => break,
+            }
         }
     }
 
@@ -50,7 +90,9 @@ impl Timeline {
         until: i64,
         time_of: impl Fn(u64) -> Option<i64>,
     ) -> Option<i64> {
-        let in_order = count.checked_sub(self.others.len());
+        let units = self.units.range(..=until >> UNIT);
+        let in_units: usize = units.map(|unit| unit.1.len()).sum();
+        let in_order = count.checked_sub(self.others.len() + self.sorted.len() + in_units);
         let later = |at: usize| self.in_order.nth(at).is_none_or(|line| line.0 > until);
         if in_order.is_some_and(later) {
             return None;
@@ -80,20 +122,23 @@ impl Timeline {
 
     /// About the first lines, in no order.
     pub fn next_ones(&self, count: usize) -> impl Iterator<Item = Line> {
-        self.in_order.iter().take(count)
+        let sorted = self.sorted.iter().rev().copied();
+        self.in_order.iter().take(count).chain(sorted.take(count))
     }
 
     pub fn pop(&mut self) {
-        match (self.in_order.first(), self.others.peek()) {
-            (Some(line), Some(other)) if other.0 < line => drop(self.others.pop()),
-            (Some(_), _) => drop(self.in_order.pop()),
-            (None, _) => drop(self.others.pop()),
+        if self.first == self.in_order.first() {
+            self.in_order.pop();
+        } else if self.first.as_ref() == self.sorted.last() {
+            self.sorted.pop();
+        } else {
+            self.others.pop();
         }
         self.find_first();
     }
 
     pub fn len(&self) -> usize {
-        self.in_order.len() + self.others.len()
+        self.in_order.len() + self.sorted.len() + self.in_units + self.others.len()
     }
 }
 
@@ -164,5 +209,33 @@ mod tests {
             first
         });
         assert_eq!(left.map(|line| line.0).collect::<Vec<_>>(), sorted);
+    }
+    #[test]
+    fn it_is_a_sorted_list_whoever_comes_when() {
+        let mut timeline = Timeline::default();
+        let mut plain = std::collections::BTreeSet::new();
+        let mut random = 9_u64;
+        for step in 0..40_000_u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005) ^ step;
+            // Mostly in order, else up to some units earlier.
+            let earlier = match random >> 40 & 3 {
+                0 => random >> 45 & 0x7fff,
+                _ => 0,
+            };
+            let time = (step * 10).saturating_sub(earlier) as i64 - 20_000;
+            timeline.push((time, step));
+            plain.insert((time, step));
+            let pops = if step < 20_000 {
+                random >> 50 & 1
+            } else {
+                random >> 50 & 3
+            };
+            for _ in 0..pops {
+                timeline.pop();
+                plain.pop_first();
+            }
+            assert_eq!(timeline.first(), plain.first().copied());
+            assert_eq!(timeline.len(), plain.len());
+        }
     }
 }
