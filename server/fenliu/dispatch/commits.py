@@ -9,27 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Set
+from collections.abc import Coroutine, Iterable, Mapping, Set
 from concurrent.futures import Future as StorageFuture
 from threading import get_ident
 from typing import Any, Protocol
 
+from fenliu.dispatch.pacing import Pacing
 from fenliu.failpoints import reached
 from fenliu.journal import Append, Conflict, Journal, JournalError, pack
 
 log = logging.getLogger(__name__)
-
-PACE_S = 0.002
-"""Between the starts of two commits while single calls keep coming and the loop has little time to spare: more of
-them share the cost of one."""
-BUSY = 0.75
-"""From this share of the time on in which it has something to do, the loop has little to spare."""
-LOOK_S = 0.05
-"""Between looks at that."""
-PAYS = 8
-"""Answers that make it worth waiting with a commit; once there were fewer, none is waited with until the next look."""
-MANY = 64
-"""Answers behind which the next commit need not wait: they share enough already."""
 
 PACKED_ASIDE = 1_000_000
 """Bytes of entries from which on records are packed in a thread, so that the loop is not held meanwhile."""
@@ -89,8 +78,7 @@ class Commits:
     """The commits of one journal, one after the other."""
 
     def __init__(self, journal: Journal, rules_version: int, host: Host) -> None:
-        self.busy: Callable[[], float] | None = None
-        """The share of time since the last call in which the loop had something to do; None: always all."""
+        self.pacing = Pacing()
         self.ends: dict[int, tuple[int, int]] = {}
         """Where each log durably ends: (seq, checksum)."""
         self.waiting = 0
@@ -103,9 +91,6 @@ class Commits:
         self._in_flight: _Commit | None = None
         self._scheduled = False
         self._not_before = 0.0  # on the loop's clock
-        self._waited = False  # with the commit to come
-        self._paced = True
-        self._looked = -LOOK_S  # on the loop's clock
 
     # Waiting
 
@@ -162,8 +147,7 @@ class Commits:
             return
         self._scheduled = True
         loop = asyncio.get_running_loop()
-        self._waited = loop.time() < self._not_before
-        if self._waited:
+        if loop.time() < self._not_before:
             loop.call_at(self._not_before, self._commit)
         else:
             loop.call_soon(self._commit)
@@ -177,8 +161,7 @@ class Commits:
         reached("commit-begins")
         self._in_flight, self._gathering = commit, _Commit()
         now = asyncio.get_running_loop().time()
-        if self._is_paced(commit.answers, now):
-            self._not_before = now + PACE_S
+        self._not_before = self.pacing.begun(now, commit.answers)
         now_ms = self._host.record_time_ms()
         self._host.handed_in()
         if sum(commit.sizes.values()) < PACKED_ASIDE:
@@ -186,15 +169,6 @@ class Commits:
             self._store(commit)
         else:
             self._host.run(self._store_large(commit, now_ms))
-
-    def _is_paced(self, answers: int, now: float) -> bool:
-        """Whether the commit behind this one, of so many answers, is to wait for more of them."""
-        if now >= self._looked + LOOK_S:
-            self._looked = now
-            self._paced = self.busy is None or self.busy() >= BUSY
-        elif self._waited and answers < PAYS:
-            self._paced = False
-        return self._paced and answers < MANY
 
     async def _store_large(self, commit: _Commit, now_ms: int) -> None:
         try:

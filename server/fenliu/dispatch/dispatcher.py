@@ -155,7 +155,7 @@ class Dispatcher:
         for work in self._state.housekeeping():
             self.run(work)
         if self._watch_load:
-            self._commits.busy = self._busy()
+            self._commits.pacing.busy = self._busy()
             self._state.surge.busy = self._busy()
         if self._fair:
             self._line = FairLine(self._busy())
@@ -340,7 +340,7 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._commits.busy = self._state.surge.busy = None
+        self._commits.pacing.busy = self._state.surge.busy = None
         for load in self._loads:
             load.close()
         await self._state.close({} if self._broken else self._commits.ends)
