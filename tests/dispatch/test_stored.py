@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from concurrent.futures import Future
 from random import Random
 
@@ -552,6 +553,42 @@ async def test_while_a_surge_lasts_a_snapshot_rests_most_of_the_time(core, journ
     await dispatcher.snapshot(OURS)
     assert len(rests) >= 20
     assert all(0 < rest <= stored.LONGEST_REST_S for rest in rests)
+    await dispatcher.close()
+
+
+@pytest.mark.parametrize("waits_for", ["the state hash", "no snapshot being made"])
+async def test_a_snapshot_that_is_waited_for_rests_no_more(core, journal, monkeypatch, waits_for):
+    rests: list[float] = []
+    resting, rested = threading.Event(), threading.Event()
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        resting.set()
+        assert rested.wait(10)
+
+    dispatcher = trace_dispatcher(core, journal)
+    await dispatcher.start()
+    await staffed(dispatcher)
+    for number in range(20):
+        await dispatcher.command(ROUTE, route(f"b{number}"), now_ms=NOW)
+    monkeypatch.setattr(stored, "WORK_S", 0.0)
+    monkeypatch.setattr(stored.time, "sleep", rest)
+    dispatcher._state.surge.lasts = True
+
+    async def waiter() -> None:
+        if waits_for == "the state hash":
+            await dispatcher.state_hash()
+        else:
+            async with dispatcher.still(OURS):
+                assert journal.manifests(OURS)
+
+    made = asyncio.create_task(dispatcher.snapshot(OURS))
+    await until(resting.is_set)
+    waiting = asyncio.create_task(waiter())
+    await until(lambda: dispatcher._state._waiting)
+    rested.set()
+    await asyncio.gather(made, waiting)
+    assert len(rests) == 1
     await dispatcher.close()
 
 

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence, Set
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from fenliu.dispatch.clock import Clock
@@ -484,8 +484,8 @@ class Dispatcher:
         """Everything decided of the partition so far is durable. Raises JournalUnavailable."""
         await self._durable(partition, 0)
 
-    def still(self, partition: int) -> asyncio.Lock:
-        """Held by who needs that no snapshot of the partition is made meanwhile."""
+    def still(self, partition: int) -> AbstractAsyncContextManager[None]:
+        """For who needs that no snapshot of the partition is made meanwhile."""
         return self._state.still(partition)
 
     def unusable(self) -> Collection[tuple[int, int]]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -121,6 +121,8 @@ class StoredState:
         """The thread's time when it rested last."""
         self.surge = Surge()
         self._closing = False
+        self._waiting = 0
+        """How many wait until a snapshot is made, or for the thread: it does not rest then."""
         self._reads = float(READS[core.name])
         """Bytes of log that are read in a second of processor time, as the last snapshot found."""
         self._too_much = False
@@ -187,12 +189,30 @@ class StoredState:
 
         Raises JournalUnavailable when what it would hold is lost.
         """
-        async with self.still(partition):
+        async with self._lock(partition):
             await self._snapshot(partition)
 
-    def still(self, partition: int) -> asyncio.Lock:
-        """Held by who needs that no snapshot of the partition is made meanwhile."""
+    @asynccontextmanager
+    async def still(self, partition: int) -> AsyncIterator[None]:
+        """For who needs that no snapshot of the partition is made meanwhile; one under way is waited for."""
+        lock = self._lock(partition)
+        with self._hurried():
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock(self, partition: int) -> asyncio.Lock:
         return self._making.setdefault(partition, asyncio.Lock())
+
+    @contextmanager
+    def _hurried(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def _snapshot(self, partition: int) -> None:
         losses = self._host.losses
@@ -266,7 +286,8 @@ class StoredState:
         Raises JournalUnavailable.
         """
         try:
-            return await self._beside(state_hash, self._journal, self._core, ends)
+            with self._hurried():
+                return await self._beside(state_hash, self._journal, self._core, ends)
         except JournalError as error:
             log.error("the state hash cannot be computed", exc_info=error)
             raise JournalUnavailable from error
@@ -296,7 +317,7 @@ class StoredState:
     def _rest(self) -> None:
         """On the thread, between two steps of a snapshot: leaves the processor to others while a surge lasts."""
         hurry = self._too_much or self._tails.total >= HURRY * self._keeping.snapshot_after
-        if hurry or self._closing or not self.surge.lasts:
+        if hurry or self._waiting or self._closing or not self.surge.lasts:
             return
         worked = time.thread_time() - self._worked_s
         if worked >= WORK_S:
