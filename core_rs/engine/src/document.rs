@@ -102,8 +102,6 @@ pub struct Lookup {
     pub groups: Vec<Group>,
     /// Of the groups, also of those that are gone.
     pub names: Names,
-    /// By the number of a name: the index of the group that has it now.
-    named: Vec<Option<u32>>,
     /// The first of all groups by (priority, id).
     pub first_group: Option<u32>,
     /// Dedicated agents by buyer.
@@ -120,8 +118,7 @@ pub struct Lookup {
 type Bound<T> = Map<T, Vec<u32>>;
 
 pub struct Group {
-    pub id: Box<str>,
-    /// The number of its id.
+    /// The number of its id among the names.
     pub name: u32,
     pub agents: Vec<u32>,
     /// Place by (priority, id).
@@ -162,14 +159,12 @@ impl Lookup {
                 .buyer_agents
                 .insert(buyer.buyer_id.as_str().into(), slot(&buyer.agent_id));
         }
+        names.take_all();
         for (index, group) in (0..).zip(&document.groups) {
             let name = names.number(&group.group_id);
-            let known = lookup.named.len().max(name as usize + 1);
-            lookup.named.resize(known, None);
-            lookup.named[name as usize] = Some(index);
+            names.give(name, index);
             let agents = group.agent_ids.iter().map(|id| slot(id)).collect();
             lookup.groups.push(Group {
-                id: group.group_id.as_str().into(),
                 name,
                 agents,
                 rank: 0,
@@ -200,9 +195,14 @@ impl Lookup {
         lookup
     }
 
+    /// The id of the group with this index.
+    pub fn group_id(&self, index: u32) -> &str {
+        self.names.text(self.groups[index as usize].name)
+    }
+
     /// The index of the group with this id.
     pub fn group_index(&self, id: &str) -> Option<u32> {
-        self.named.get(self.names.find(id)? as usize).copied()?
+        self.names.group(id)
     }
 
     /// How long a contact exists.

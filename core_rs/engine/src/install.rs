@@ -129,7 +129,7 @@ impl Shop {
                 .groups
                 .iter()
                 .map(|&index| {
-                    let id: &str = &self.lookup.groups[index as usize].id;
+                    let id: &str = self.lookup.group_id(index);
                     indexes.get(id).copied()
                 })
                 .collect();

@@ -42,8 +42,8 @@ pub struct Remembered {
     tape: Tape,
     /// The latest place of each id.
     index: Index,
-    /// When the first on the tape was learned; none: it is empty.
-    oldest_ms: Option<i64>,
+    /// When the first on the tape was learned; means nothing while there is none.
+    oldest_ms: i64,
     /// The generation of what was learned last.
     latest: Generation,
     /// Those up to this one are stored; what is still here of them waits to be freed.
@@ -134,7 +134,9 @@ impl Remembered {
         head[12..16].copy_from_slice(&hash.to_le_bytes());
         head[16..].copy_from_slice(&(id.len() as u32).to_le_bytes());
         self.latest = generation;
-        self.oldest_ms.get_or_insert(now);
+        if self.tape.is_empty() {
+            self.oldest_ms = now;
+        }
         let place = self.tape.push(&[&head, id.as_bytes(), value[0], value[1]]);
         self.index.put(hash, place, is_at(&self.tape, id));
     }
@@ -151,8 +153,7 @@ impl Remembered {
 
     /// Frees one id if it has expired; whether it did.
     pub fn free_one(&mut self, now: i64) -> bool {
-        let oldest_ms = self.oldest_ms;
-        let expired = oldest_ms.is_some_and(|at_ms| !still_remembered(at_ms, now));
+        let expired = !self.tape.is_empty() && !still_remembered(self.oldest_ms, now);
         if expired {
             self.free_first();
         }
@@ -188,7 +189,7 @@ impl Remembered {
         self.tape.free_first();
         let first = self.tape.first();
         let first = first.and_then(|(_, record)| Learned::read(record));
-        self.oldest_ms = first.map(|first| first.at_ms);
+        self.oldest_ms = first.map_or(0, |first| first.at_ms);
     }
 
     /// Those learned that exist, but for dropped generations: id, when remembered, and value.

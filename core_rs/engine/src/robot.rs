@@ -28,7 +28,7 @@ impl Shop {
                 return Reception::Human;
             };
             let group = &self.lookup.groups[first as usize];
-            (&*group.id, group.reception_mode)
+            (self.lookup.group_id(first), group.reception_mode)
         } else {
             ("", self.lookup.reception_mode)
         };

@@ -40,8 +40,8 @@ pub struct Member {
     pub available: bool,
     pub eligible_at: u128,
     pub weight: u64,
-    /// `ONE / weight`: how long a turn takes.
-    turn: u128,
+    /// How long a turn takes, `ONE / weight`, less 1, so that it fits.
+    turn: u64,
 }
 
 impl Member {
@@ -66,19 +66,24 @@ impl Member {
             available,
             eligible_at,
             weight,
-            turn: ONE / weight as u128,
+            turn: turn(weight),
             ..Self::new(agent)
         }
     }
 
     fn weigh(&mut self, weight: u64) {
         self.weight = weight;
-        self.turn = ONE / u128::from(weight);
+        self.turn = turn(weight);
     }
 
     fn turn_ends(&self) -> u128 {
-        self.eligible_at.saturating_add(self.turn)
+        let turn = u128::from(self.turn) + 1;
+        self.eligible_at.saturating_add(turn)
     }
+}
+
+const fn turn(weight: u64) -> u64 {
+    (ONE / weight as u128 - 1) as u64
 }
 
 /// Of two members whose turn has come.
@@ -111,8 +116,8 @@ impl Pool {
             virtual_time,
             available: 0,
             total: 0,
-            eligible: Turns::new(members.len()),
-            waiting: Turns::new(members.len()),
+            eligible: Turns::new(members.len() as u32),
+            waiting: Turns::new(members.len() as u32),
             changed: (0..).take(members.len()).collect(),
             members,
         };

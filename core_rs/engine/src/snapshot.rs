@@ -286,7 +286,7 @@ impl Shop {
                 group_ids: pool
                     .groups
                     .iter()
-                    .map(|&index| self.lookup.groups[index as usize].id.to_string())
+                    .map(|&index| self.lookup.group_id(index).to_owned())
                     .collect(),
                 virtual_time: pool.virtual_time.to_be_bytes().to_vec(),
                 members: pool

@@ -277,7 +277,7 @@ impl Shop {
             decided.pool_of_all_groups = true;
             return;
         }
-        let id = |&index: &u32| self.lookup.groups[index as usize].id.to_string();
+        let id = |&index: &u32| self.lookup.group_id(index).to_owned();
         decided.pool_group_ids = self.pools[pool as usize].groups.iter().map(id).collect();
     }
 

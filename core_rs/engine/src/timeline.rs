@@ -16,7 +16,16 @@ const UNIT: u32 = 9;
 #[derive(Default)]
 pub struct Timeline {
     in_order: Queue<Line>,
-    /// Those of units that have begun, the first one last.
+    /// Of most shops there is nothing else.
+    calendar: Option<Box<Calendar>>,
+    /// The first of all.
+    first: Option<Line>,
+}
+
+/// What did not come in order.
+#[derive(Default)]
+struct Calendar {
+    /// Of units that have begun, the first one last.
     sorted: Vec<Line>,
     /// Units that have not, and how many lines they have.
     units: BTreeMap<i64, Vec<Line>>,
@@ -25,8 +34,57 @@ pub struct Timeline {
     others: BinaryHeap<Reverse<Line>>,
     /// The last unit that has begun.
     begun: Option<i64>,
-    /// The first of all.
-    first: Option<Line>,
+}
+
+impl Calendar {
+    /// `at_once`: it is the first of all, so that its unit begins, if it has not.
+    fn push(&mut self, line: Line, at_once: bool) {
+        let unit = line.0 >> UNIT;
+        if at_once || Some(unit) <= self.begun {
+            self.others.push(Reverse(line));
+        } else {
+            self.units.entry(unit).or_default().push(line);
+            self.in_units += 1;
+        }
+    }
+
+    /// The first, if it is before another line.
+    fn first(&mut self, before: Option<Line>) -> Option<Line> {
+        loop {
+            let other = self.others.peek().map(|line| line.0);
+            let lines = [before, self.sorted.last().copied(), other];
+            let first = lines.into_iter().flatten().min();
+            match self.units.first_entry() {
+                Some(unit) if first.is_none_or(|first| *unit.key() <= first.0 >> UNIT) => {
+                    self.begun = Some(*unit.key());
+                    let lines = unit.remove();
+                    self.in_units -= lines.len();
+                    self.sorted.extend(lines);
+                    self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+                }
+                _ => return first,
+            }
+        }
+    }
+
+    fn pop(&mut self, first: Line) {
+        if self.sorted.last() == Some(&first) {
+            self.sorted.pop();
+        } else {
+            self.others.pop();
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.sorted.len() + self.in_units + self.others.len()
+    }
+
+    /// How many there are up to then, or more.
+    fn len_until(&self, until: i64) -> usize {
+        let units = self.units.range(..=until >> UNIT);
+        let in_units: usize = units.map(|unit| unit.1.len()).sum();
+        self.sorted.len() + self.others.len() + in_units
+    }
 }
 
 impl Timeline {
@@ -35,15 +93,10 @@ impl Timeline {
         if is_first {
             self.first = Some(line);
         }
-        let unit = line.0 >> UNIT;
         match self.in_order.last() {
             Some(last) if last > line => {
-                if is_first || Some(unit) <= self.begun {
-                    self.others.push(Reverse(line));
-                } else {
-                    self.units.entry(unit).or_default().push(line);
-                    self.in_units += 1;
-                }
+                let calendar = self.calendar.get_or_insert_default();
+                calendar.push(line, is_first);
             }
             _ => self.in_order.push(line),
         }
@@ -54,31 +107,9 @@ impl Timeline {
     }
 
     fn find_first(&mut self) {
-        loop {
-            self.first = self.in_order.first();
-            let others = [
-                self.sorted.last().copied(),
-                self.others.peek().map(|line| line.0),
-            ];
-            for line in others.into_iter().flatten() {
-                if self.first.is_none_or(|first| line < first) {
-                    self.first = Some(line);
-                }
-            }
-            match self.units.first_entry() {
-                Some(unit)
-                    if self
-                        .first
-                        .is_none_or(|first| *unit.key() <= first.0 >> UNIT) =>
-                {
-                    self.begun = Some(*unit.key());
-                    let lines = unit.remove();
-                    self.in_units -= lines.len();
-                    self.sorted.extend(lines);
-                    self.sorted.sort_unstable_by(|a, b| b.cmp(a));
-                }
-                _ => break,
-            }
+        self.first = self.in_order.first();
+        if let Some(calendar) = &mut self.calendar {
+            self.first = calendar.first(self.first);
         }
     }
 
@@ -90,9 +121,9 @@ impl Timeline {
         until: i64,
         time_of: impl Fn(u64) -> Option<i64>,
     ) -> Option<i64> {
-        let units = self.units.range(..=until >> UNIT);
-        let in_units: usize = units.map(|unit| unit.1.len()).sum();
-        let in_order = count.checked_sub(self.others.len() + self.sorted.len() + in_units);
+        let calendar = self.calendar.as_ref();
+        let others = calendar.map_or(0, |calendar| calendar.len_until(until));
+        let in_order = count.checked_sub(others);
         let later = |at: usize| self.in_order.nth(at).is_none_or(|line| line.0 > until);
         if in_order.is_some_and(later) {
             return None;
@@ -110,7 +141,10 @@ impl Timeline {
             }
         }
         let behind = firsts.get(count).map(|line| line.0.0);
-        self.others.extend(firsts);
+        if !firsts.is_empty() {
+            let calendar = self.calendar.get_or_insert_default();
+            calendar.others.extend(firsts);
+        }
         self.find_first();
         behind
     }
@@ -122,23 +156,23 @@ impl Timeline {
 
     /// About the first lines, in no order.
     pub fn next_ones(&self, count: usize) -> impl Iterator<Item = Line> {
-        let sorted = self.sorted.iter().rev().copied();
-        self.in_order.iter().take(count).chain(sorted.take(count))
+        let sorted = self.calendar.iter().flat_map(|calendar| &calendar.sorted);
+        let in_order = self.in_order.iter().take(count);
+        in_order.chain(sorted.copied().rev().take(count))
     }
 
     pub fn pop(&mut self) {
         if self.first == self.in_order.first() {
             self.in_order.pop();
-        } else if self.first.as_ref() == self.sorted.last() {
-            self.sorted.pop();
-        } else {
-            self.others.pop();
+        } else if let (Some(calendar), Some(first)) = (&mut self.calendar, self.first) {
+            calendar.pop(first);
         }
         self.find_first();
     }
 
     pub fn len(&self) -> usize {
-        self.in_order.len() + self.sorted.len() + self.in_units + self.others.len()
+        let others = self.calendar.as_ref().map_or(0, |calendar| calendar.len());
+        self.in_order.len() + others
     }
 }
 

@@ -10,14 +10,15 @@ const NOBODY: u32 = u32::MAX;
 pub struct Turns {
     /// The root is 1, below `n` are `2 * n` and `2 * n + 1`; the second half are the places themselves.
     winners: Box<[u32]>,
+    places: u32,
 }
 
 impl Turns {
-    /// With none of so many places there.
-    pub fn new(places: usize) -> Self {
-        let winners = vec![NOBODY; 2 * places.next_power_of_two()];
+    /// With none of so many places there, which takes no room yet.
+    pub fn new(places: u32) -> Self {
         Self {
-            winners: winners.into(),
+            winners: Box::default(),
+            places,
         }
     }
 
@@ -57,6 +58,10 @@ impl Turns {
     /// The place is there or not, with another key than before, maybe. Of places that come before neither,
     /// the lower one is first.
     pub fn set(&mut self, place: u32, is_there: bool, comes_before: impl Fn(u32, u32) -> bool) {
+        if self.winners.is_empty() {
+            let places = self.places.next_power_of_two() as usize;
+            self.winners = vec![NOBODY; 2 * places].into();
+        }
         let mut node = self.winners.len() / 2 + place as usize;
         self.winners[node] = if is_there { place } else { NOBODY };
         while node > 1 {
@@ -80,7 +85,7 @@ mod tests {
     #[test]
     fn the_first_is_first_whoever_comes_and_goes() {
         for places in [1, 2, 3, 7, 8, 100] {
-            let mut turns = Turns::new(places);
+            let mut turns = Turns::new(places as u32);
             let mut keys: Vec<Option<u32>> = vec![None; places];
             let mut random = 5_u32;
             for _ in 0..4_000 {
