@@ -504,7 +504,7 @@ async def test_while_a_surge_lasts_nothing_is_stored_until_there_is_much(
     core, journal, monkeypatch
 ):
     monkeypatch.setattr(stored, "CHECK_S", 0.001)
-    monkeypatch.setattr(surge, "CALM_S", 0.05)
+    monkeypatch.setattr(surge, "CALM_S", 0.5)
     monkeypatch.setattr(stored, "REST", 0.5)
     after = 4_000
     dispatcher = trace_dispatcher(core, journal, keeping=Keeping(snapshot_after=after))
