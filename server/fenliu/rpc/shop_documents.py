@@ -45,6 +45,7 @@ class Documents:
         )
         if answer.code:
             raise renamed(engine_refusal(answer.body), "", names or {})
+        await _others()
         return shop_pb2.GetShopResponse.FromString(answer.body).shop
 
     async def change(
@@ -59,9 +60,7 @@ class Documents:
             document = await self.read(shop_id, context, names)
             check_etag(etag, document, names.get("shop.etag", "shop.etag"))
             place = edit(document)
-            await asyncio.sleep(
-                0
-            )  # a large shop's document is read and decided one after the other
+            await _others()
             # The document has the etag it was read with: applied only if it is still the shop's.
             answer = await self.apply(document, context)
             if reason_of(answer) != "STALE_ETAG" or etag or attempt == ATTEMPTS:
@@ -70,13 +69,20 @@ class Documents:
 
     async def apply(self, document: shop_pb2.Shop, context: Context) -> bytes | Refusal:
         """The response to ApplyShop, encoded, or what refused it."""
+        request = shop_pb2.ApplyShopRequest(shop=document).SerializeToString()
+        await _others()
         answer = await self._dispatcher.command(
             CommandKind.APPLY_SHOP,
-            shop_pb2.ApplyShopRequest(shop=document).SerializeToString(),
+            request,
             actor=actor(context),
             now_ms=now_ms(context),
         )
         return engine_refusal(answer.body) if answer.code else answer.body
+
+
+async def _others() -> None:
+    """Gives the loop its turn: of a large shop's document each step takes milliseconds."""
+    await asyncio.sleep(0)
 
 
 def page_size(wanted: Any) -> int:
