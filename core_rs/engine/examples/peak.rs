@@ -1,13 +1,18 @@
 //! A shop at its peak, for a profiler: batches of ROUTE from a million buyers of whom some are new,
 //! and batches of MESSAGE with the agents' replies. Bytes in, bytes out, encoded beforehand.
 //!
-//!     cargo run --release -p fenliu-engine --example peak [AGENTS [ROUNDS [BUYERS [SHOPS]]]]
+//!     cargo run --release -p fenliu-engine --example peak [AGENTS [ROUNDS [BUYERS [SHOPS [SEGMENTS]]]]]
 //!
-//! With more than one shop each has AGENTS agents, and BUYERS are spread over all of them.
+//! With more than one shop each has AGENTS agents, and BUYERS are spread over all of them. With SEGMENTS the
+//! shops are stored so often before the measurement: half of the first buyers, half of the rest ..., and all that is left.
+
+#[path = "../../fuzz/src/disk.rs"]
+mod disk;
 
 use std::error::Error;
 use std::time::Duration;
 
+use disk::Disk;
 use fenliu_engine::Engine;
 use fenliu_engine::proto::fenliu::engine::v1 as record;
 use fenliu_engine::proto::fenliu::v1 as api;
@@ -29,6 +34,7 @@ struct Batch {
 
 struct Peak {
     engine: Engine,
+    disk: Disk,
     /// Buyers who have been here before the measurement begins.
     known: u64,
     shops: u64,
@@ -50,10 +56,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         .next()
         .map_or(Ok(1_000_000_u64), |text| text.parse())?;
     let shops = arguments.next().map_or(Ok(1), |text| text.parse())?;
+    let segments = arguments.next().map_or(Ok(0), |text| text.parse())?;
     let mut peak = Peak::open(agents, known, shops)?;
     let before = peak.engine.memory();
-    for _ in 0..known.div_ceil(INQUIRIES * ROUND as u64) {
+    let first = known.div_ceil(INQUIRIES * ROUND as u64);
+    let mut stored = 0;
+    for left in (0..first).rev() {
         peak.round(100)?;
+        if stored < segments && left <= first >> (stored + 1) {
+            stored += 1;
+            peak.store()?;
+        }
     }
     println!("first {} buyers: {peak}", peak.buyers);
     let bytes = peak.engine.memory() - before;
@@ -61,6 +74,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{} bytes a buyer, as the engine says",
         bytes as u64 / peak.buyers
     );
+    if segments > 0 {
+        peak.store()?;
+        peak.round(30)?; // which makes the filters
+    }
     (peak.routing, peak.reporting) = (Duration::ZERO, Duration::ZERO);
     let first = peak.requests;
     for _ in 0..rounds {
@@ -98,12 +115,14 @@ impl std::fmt::Display for Peak {
 
 impl Peak {
     fn open(agents: usize, known: u64, shops: u64) -> Result<Self, Box<dyn Error>> {
-        let mut engine = Engine::new(64)?;
+        // As many as `Disk` knows.
+        let mut engine = Engine::new(1)?;
         for number in 0..shops {
             open_shop(&mut engine, &shop_id(number), agents)?;
         }
         Ok(Self {
             engine,
+            disk: Disk::default(),
             known,
             shops,
             now_ms: START_MS,
@@ -114,6 +133,19 @@ impl Peak {
             routing: Duration::ZERO,
             reporting: Duration::ZERO,
         })
+    }
+
+    /// Stores what was learned since the last time, and hands its chunks in.
+    fn store(&mut self) -> Result<(), Box<dyn Error>> {
+        let manifest = self.disk.next_manifest(&mut self.engine, false);
+        self.engine.install(&manifest)?;
+        while self.engine.tidy() {}
+        let shops = self.disk.manifest.shops.iter();
+        let newest = shops.filter_map(|shop| shop.segments.first());
+        for chunk in newest.flat_map(|segment| &segment.chunks) {
+            self.disk.hand_in(&mut self.engine, &chunk.id);
+        }
+        Ok(())
     }
 
     /// Some batches, of whose buyers `new` percent were never here before.

@@ -6,7 +6,10 @@
 use std::hint::black_box;
 
 use crate::buyers::Buyer;
+use crate::cache::Chunks;
+use crate::chunks::{CONTACT, MESSAGE_EVENT, REQUEST};
 use crate::engine::Engine;
+use crate::filter::{self, Block};
 use crate::ids;
 use crate::index::Bucket;
 use crate::state::Shop;
@@ -50,6 +53,9 @@ impl Engine {
             }
         }
         seen ^= look_for(commands, &shops);
+        if starts.iter().flatten().any(|shop| shop.has_segments()) {
+            seen ^= look_at_filters(commands, &shops, &self.chunks);
+        }
         for (at, shop) in starts.into_iter().enumerate() {
             if let Some(shop) = shop {
                 let next = starts[at + 1..].iter().position(Option::is_some);
@@ -133,6 +139,54 @@ fn look_for(commands: &[Option<Command>], shops: &Each<&Shop>) -> u32 {
         let contact = buyer.contact();
         let agent = contact.and_then(|contact| shop.agents.get(contact.agent as usize));
         seen ^= agent.map_or(0, |agent| agent.open ^ agent.derived_awaiting);
+    }
+    seen
+}
+
+/// Looks at what the filters of stored chunks say of ids and buyers that memory does not know.
+#[inline(never)] // So that batches of shops without segments are as fast as before.
+fn look_at_filters(commands: &[Option<Command>], shops: &Each<&Shop>, chunks: &Chunks) -> u32 {
+    let mut seen = 0;
+    let mut keys = Vec::with_capacity(2 * AHEAD);
+    for (command, shop) in commands.iter().zip(shops) {
+        let (Some(command), Some(shop)) = (command, shop) else {
+            continue;
+        };
+        if !shop.has_segments() {
+            continue;
+        }
+        let mut look = |letter, of| {
+            let hash = filter::hash(letter, str::as_bytes(of));
+            keys.push((shop, letter, of, hash));
+        };
+        match command {
+            Command::Route(request) => {
+                look(REQUEST, request.request_id);
+                let buyer = shop.buyers.bucket(request.buyer_hash);
+                if buyer.is_none_or(|bucket| bucket.guess(request.buyer_hash).is_none()) {
+                    look(CONTACT, request.buyer_id);
+                }
+            }
+            Command::Message(event) => look(MESSAGE_EVENT, event.event_id),
+            Command::Other(_) => {}
+        }
+    }
+    let segments = keys
+        .iter()
+        .map(|(shop, ..)| shop.keeping.stored.segments.len());
+    for at in 0..segments.max().unwrap_or_default() {
+        let mut blocks: [Option<&Block>; 2 * AHEAD] = [None; 2 * AHEAD];
+        for ((shop, letter, of, hash), block) in keys.iter().zip(&mut blocks) {
+            let segment = shop.keeping.stored.segments.get(at);
+            let handle = segment.and_then(|segment| {
+                let number = segment.holder(*letter, of.as_bytes())?;
+                segment.places.get(number).copied()
+            });
+            *block = handle.and_then(|handle| chunks.look_for(handle, *hash));
+        }
+        for block in blocks.into_iter().flatten() {
+            seen ^= block.look();
+        }
     }
     seen
 }

@@ -76,15 +76,15 @@ impl Shop {
     }
 
     fn find(
-        &self,
-        kind: u8,
+        &mut self,
+        letter: u8,
         of: &[u8],
         search: &mut Search,
     ) -> Result<Option<(i64, Vec<u8>)>, Bad> {
         let Search { chunks, missing } = search;
-        let keeping = &self.keeping;
-        let key = chunks::key(kind, of);
-        chunks.search(&keeping.stored.segments, &key, keeping.used, missing)
+        let keeping = &mut self.keeping;
+        let segments = &mut keeping.stored.segments;
+        chunks.search(segments, letter, of, keeping.used, missing)
     }
 
     fn fetch_message_event(&mut self, id: &str, search: &mut Search) -> Result<(), Bad> {

@@ -2,8 +2,10 @@
 //! them.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::cache::Handle;
 use crate::chunks::{Bad, Lifetimes};
 use crate::maps::Map;
 use crate::proto::fenliu::engine::v1 as record;
@@ -13,7 +15,7 @@ pub type ChunkId = [u8; 32];
 
 /// What a stored shop, and each chunk it names, cost in memory, about.
 const SHOP_BYTES: usize = 320;
-const CHUNK_BYTES: usize = 104;
+const CHUNK_BYTES: usize = 120;
 
 /// A stored shop, as a manifest says.
 #[derive(Default)]
@@ -98,8 +100,21 @@ impl StoredShops {
 /// Its chunks in the order of their keys.
 pub struct Segment {
     pub chunks: Vec<ChunkRef>,
-    /// How the chunks' first keys begin, side by side, so that a search reads few lines of memory.
+    runs: Vec<Run>,
+    /// How the chunks' first keys go on behind what those of their run begin with, side by side, so that a
+    /// search reads few lines of memory.
     beginnings: Vec<u64>,
+    /// Where the chunks stand in memory, as far as known.
+    pub places: Vec<Handle>,
+}
+
+/// Chunks whose first keys have the same letter.
+struct Run {
+    /// None: an empty key.
+    letter: Option<u8>,
+    /// What all the first keys begin with, behind the letter.
+    common: Box<[u8]>,
+    chunks: Range<usize>,
 }
 
 pub struct ChunkRef {
@@ -176,28 +191,92 @@ impl Segment {
         if !chunks.is_sorted_by(|a, b| a.first_key < b.first_key) {
             return Err("a segment's chunks out of order");
         }
-        let beginnings = chunks.iter().map(|chunk| beginning(&chunk.first_key));
+        let mut runs = Vec::new();
+        let mut beginnings = Vec::with_capacity(chunks.len());
+        for alike in chunks.chunk_by(|a, b| a.letter() == b.letter()) {
+            let run = Run::new(alike, beginnings.len());
+            let rest = |chunk: &ChunkRef| beginning(&chunk.behind_letter()[run.common.len()..]);
+            beginnings.extend(alike.iter().map(rest));
+            runs.push(run);
+        }
         Ok(Self {
-            beginnings: beginnings.collect(),
+            runs,
+            beginnings,
+            places: vec![Handle::default(); chunks.len()],
             chunks,
         })
     }
 
-    /// The chunk that holds the key, if one does.
-    pub fn holder(&self, key: &[u8]) -> Option<&ChunkRef> {
-        let of = beginning(key);
-        let first = self.beginnings.partition_point(|other| *other < of);
-        let alike = self.beginnings[first..].partition_point(|other| *other == of);
+    /// The number of the chunk that holds the key with this letter, if one does.
+    pub fn holder(&self, letter: u8, of: &[u8]) -> Option<usize> {
+        let run = self.runs.iter().find(|run| run.letter == Some(letter));
+        let after = match run {
+            Some(run) => self.behind(run, of),
+            None => {
+                let before = |chunk: &ChunkRef| chunk.letter() < Some(letter);
+                self.chunks.partition_point(before)
+            }
+        };
+        after.checked_sub(1)
+    }
+
+    /// The number of the first chunk that begins behind a key of the run's letter.
+    fn behind(&self, run: &Run, of: &[u8]) -> usize {
+        let Range { start, end } = run.chunks;
+        let common = &*run.common;
+        // Comparing with nothing at all is slow: libc reads it, from no memory, under an empty mask.
+        if !common.is_empty() && !of.starts_with(common) {
+            return if of < common { start } else { end };
+        }
+        let rest = &of[common.len()..];
+        let beginnings = &self.beginnings[start..end];
+        let rest = beginning(rest);
+        let first = beginnings.partition_point(|other| *other < rest);
+        if beginnings.get(first) != Some(&rest) {
+            return start + first;
+        }
+        let alike = beginnings[first..].partition_point(|other| *other == rest);
+        let first = start + first;
         let alike = &self.chunks[first..first + alike];
-        let after = first + alike.partition_point(|chunk| *chunk.first_key <= *key);
-        self.chunks.get(after.checked_sub(1)?)
+        first + alike.partition_point(|chunk| chunk.behind_letter() <= of)
+    }
+}
+
+impl ChunkRef {
+    fn letter(&self) -> Option<u8> {
+        self.first_key.first().copied()
+    }
+
+    fn behind_letter(&self) -> &[u8] {
+        self.first_key.get(1..).unwrap_or_default()
+    }
+}
+
+impl Run {
+    /// Of these chunks, at least one, the first of which has this number.
+    fn new(chunks: &[ChunkRef], first: usize) -> Self {
+        let ends = [chunks.first(), chunks.last()].map(|chunk| {
+            let chunk = chunk.expect("a run has a chunk");
+            chunk.behind_letter()
+        });
+        // They are in order, so what the ends have in common all have.
+        let pairs = ends[0].iter().zip(ends[1]);
+        let common = pairs.take_while(|(a, b)| a == b).count();
+        Self {
+            letter: chunks[0].letter(),
+            common: ends[0][..common].into(),
+            chunks: first..first + chunks.len(),
+        }
     }
 }
 
 /// The first bytes of a key as a number, in the same order as keys.
 pub fn beginning(key: &[u8]) -> u64 {
+    if let Some(bytes) = key.first_chunk() {
+        return u64::from_be_bytes(*bytes);
+    }
     let mut bytes = [0; 8];
-    let length = key.len().min(8);
+    let length = key.len();
     bytes[..length].copy_from_slice(&key[..length]);
     u64::from_be_bytes(bytes)
 }
@@ -206,4 +285,69 @@ pub fn chunk_id(bytes: &[u8]) -> Result<ChunkId, Bad> {
     bytes
         .try_into()
         .map_err(|_| "a chunk's id has not 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Segment;
+    use crate::proto::fenliu::engine::v1 as record;
+
+    fn segment(first_keys: &[&[u8]]) -> Segment {
+        let chunk = |first_key: &&[u8]| record::ChunkRef {
+            id: vec![7; 32],
+            first_key: first_key.to_vec(),
+            ..Default::default()
+        };
+        let chunks = first_keys.iter().map(chunk).collect();
+        Segment::read(record::Segment { chunks }).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_looked_for_in_the_last_chunk_that_does_not_begin_behind_it() {
+        let first_keys: [&[u8]; 16] = [
+            b"",
+            b"b",
+            b"bbuyer-1",
+            b"bbuyer-1\0",
+            b"bbuyer-10000000",
+            b"bbuyer-100000000",
+            b"bbuyer-100000001",
+            b"bbuyer-2",
+            b"c\0\0\0\0\0\0\0\x01",
+            b"e-same-beginning-a",
+            b"e-same-beginning-aa",
+            b"e-same-beginning-b",
+            b"e-same-beginning-bb",
+            b"e-same-beginning-c",
+            b"rx",
+            b"\xff",
+        ];
+        for from in 0..first_keys.len() {
+            let first_keys = &first_keys[from..];
+            let segment = segment(first_keys);
+            let others: [&[u8]; 8] = [
+                b"a",
+                b"bbuyer",
+                b"bc",
+                b"bbuyer-11",
+                b"d",
+                b"e-same",
+                b"ez",
+                b"zz",
+            ];
+            let near = first_keys.iter().flat_map(|key| {
+                let shorter = &key[..key.len().saturating_sub(1)];
+                [
+                    key.to_vec(),
+                    [key, b"\0".as_slice()].concat(),
+                    shorter.to_vec(),
+                ]
+            });
+            let keys = near.chain(others.iter().map(|key| key.to_vec()));
+            for key in keys.filter(|key| !key.is_empty()) {
+                let wanted = first_keys.iter().rposition(|first| **first <= *key);
+                assert_eq!(segment.holder(key[0], &key[1..]), wanted, "{key:?}");
+            }
+        }
+    }
 }
