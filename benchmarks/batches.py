@@ -1,8 +1,8 @@
 """Rows of batches over gRPC: one hot shop, 10,000 shops, and what an inquiry takes on disk.
 
 RouteStream with eight batches under way; each batch's replies are reported in one call
-when it is answered. The load runs on one core. The server runs on the other one ("pinned") and, in
-rounds between, on both, where it also gets what the load leaves over. The no-op echo gets the same
+when it is answered. The load runs on one core. The server runs on the other one ("pinned"); another one,
+afterwards, on both, where it also gets what the load leaves over. The no-op echo gets the same
 calls and runs on one core like the pinned server.
 
 Buyers' conversations fall idle after IDLE_CLOSE_MS, so that as many close as begin.
@@ -25,6 +25,7 @@ from benchmarks.processes import (
     echo,
     fenliu,
     on_cores,
+    stopped,
 )
 from benchmarks.shops import LONG_LEASE, many_shops, open_shops
 from benchmarks.table import Figure, Measured, Scale
@@ -86,27 +87,29 @@ def _measure(scale: Scale, agents: int, shops: Sequence[str]) -> dict[str, list[
     workload = Workload(shops, known=known)
     count = scale.of(BATCHES)
     rates: dict[str, list[float]] = {"echo": [], "pinned": [], "free": [], "unary": [], "bare": []}
+
+    def rounds(*kinds: tuple[str, Server, dict[str, bool]]) -> None:
+        for _ in range(scale.rounds):
+            for name, server, how in kinds:
+                batches = [workload.batch() for _ in range(count)]
+                rates[name].append(rate(server.target, batches, **how))
+
     with tempfile.TemporaryDirectory() as data, on_cores(LOAD_CORES):
-        servers: list[Server] = []
-        try:
-            servers.append(noop := echo(SERVER_CORES))
-            servers.append(pinned := fenliu(Path(data) / "1", *LONG_LEASE, cores=SERVER_CORES))
+        with (
+            stopped(echo(SERVER_CORES)) as noop,
+            stopped(fenliu(Path(data) / "1", *LONG_LEASE, cores=SERVER_CORES)) as pinned,
+        ):
             _open(pinned.target, agents, shops, known)
-            servers.append(free := fenliu(Path(data) / "2", *LONG_LEASE, cores=ALL_CORES))
+            rounds(
+                ("echo", noop, {}),
+                ("pinned", pinned, {}),
+                ("unary", pinned, {"streamed": False}),
+                ("bare", pinned, {"replies": False}),
+            )
+        # Not beside the other one: what either stores when it has time would take that from the other.
+        with stopped(fenliu(Path(data) / "2", *LONG_LEASE, cores=ALL_CORES)) as free:
             _open(free.target, agents, shops, known)
-            for _ in range(scale.rounds):
-                for name, target, how in (
-                    ("echo", noop.target, {}),
-                    ("pinned", pinned.target, {}),
-                    ("free", free.target, {}),
-                    ("unary", pinned.target, {"streamed": False}),
-                    ("bare", pinned.target, {"replies": False}),
-                ):
-                    batches = [workload.batch() for _ in range(count)]
-                    rates[name].append(rate(target, batches, **how))
-        finally:
-            for server in servers:
-                server.stop()
+            rounds(("free", free, {}))
     return rates
 
 

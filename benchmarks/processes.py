@@ -74,7 +74,13 @@ def running(
     env: dict[str, str] | None = None,
 ) -> Iterator[Server]:
     """A server as long as the block runs."""
-    server = Server(*arguments, cores=cores, env=env)
+    with stopped(Server(*arguments, cores=cores, env=env)) as server:
+        yield server
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[Server]:
+    """A server that is stopped behind the block."""
     try:
         yield server
     finally:
