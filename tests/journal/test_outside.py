@@ -12,12 +12,17 @@ from fenliu.journal import Append, SqliteJournal, StorageError, sqlite
 from fenliu.journal.outside import addresses
 from model.cores import all_cores
 
-CORES = [core for core in all_cores() if hasattr(core, "Appender")]
+MAKES = {core.CORE: core.Appender for core in all_cores() if hasattr(core, "Appender")}
 
 
-@pytest.fixture(params=CORES, ids=lambda core: core.CORE)
-def make(request):
-    return request.param.Appender
+@pytest.fixture
+def make():
+    if not MAKES:
+        pytest.skip(
+            "without cargo nothing commits outside of the interpreter: it is the Rust core that does"
+        )
+    (one,) = MAKES.values()
+    return one
 
 
 def append(partition: int, seq: int, record: bytes = b"record") -> Append:

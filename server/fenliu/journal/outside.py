@@ -75,7 +75,8 @@ def addresses(names: Sequence[str]) -> list[int] | None:
         ]
     except (OSError, AttributeError):
         return None
-    return [address for address in found if address is not None]
+    known = [address for address in found if address is not None]
+    return known if len(known) == len(found) else None
 
 
 class Outside:
